@@ -1,0 +1,108 @@
+"""What is run: which of CPython's modules, and in which variants of each.
+
+A *variant* says what stands behind the names that a test module takes its classes from.
+CPython's modules are written for `tasks._CTask` and `futures._CFuture`, the accelerated
+classes of asyncio, so every class that mentions these runs on roundelay's once the names
+lead there; and because a program may mix both kinds, the mixed pairs run as well.
+"""
+
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+
+MODULES = {
+    "test_asyncio.test_tasks": 11,
+    "test_asyncio.test_futures": 11,
+    "test_asyncio.test_futures2": 11,
+    "test_asyncio.test_eager_task_factory": 12,
+    "test_asyncio.test_runners": 11,
+    "test_asyncio.test_context": 11,
+    "test_asyncio.test_pep492": 11,
+    "test_asyncio.test_threads": 11,
+    "test_asyncio.test_free_threading": 14,
+    "test_asyncio.test_graph": 14,
+    # 3.13 has a module of this name too, but it reads stacks of threads, not of tasks.
+    "test_external_inspection": 14,
+}
+"""Each module with the first Python 3 minor version in which it is about asyncio."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a module. Each field names who provides that part."""
+
+    name: str
+    task: str
+    """`roundelay` or `asyncio`: what the test module finds as `tasks._CTask`."""
+    future: str
+    """The same for `futures._CFuture`."""
+    loop: str
+    """`roundelay`, or `asyncio` for the Python loops that the tests themselves bring."""
+
+    @property
+    def is_stock(self) -> bool:
+        """True for the variant in which roundelay is not even imported."""
+        return self.name == "stock"
+
+    def class_name(self, name: str) -> str:
+        """The name under which a test class is reported: `CTask...` on our task is `RTask...`."""
+        if self.task == "roundelay":
+            name = name.replace("CTask", "RTask")
+        if self.future == "roundelay":
+            name = name.replace("CFuture", "RFuture").replace("CSubFuture", "RSubFuture")
+        if self.task == self.future == "roundelay":
+            name = re.sub(r"^C(?=[A-Z])", "R", name)
+        return name
+
+    def module_label(self, module: str) -> str:
+        """The short module name, marked when the loop is not ours."""
+        short = module.rpartition(".")[2]
+        foreign = self.loop == "asyncio" and not self.is_stock
+        return f"{short}@asyncio-loop" if foreign else short
+
+    def wants(self, uses: frozenset[str]) -> bool:
+        """Whether a class that uses these names says anything new in this variant."""
+        accelerated = uses & {"_CTask", "_CFuture"}
+        match self.name:
+            case "stock" | "native":
+                return True
+            case "task-only" | "future-only":
+                return len(accelerated) == 2
+            case "stock-objects":
+                return bool(accelerated)
+            case "foreign-loop":
+                brings_loop = bool(uses & {"new_test_loop", "BaseEventLoop"})
+                pure_python = bool(uses & {"_PyTask", "_PyFuture"}) and not accelerated
+                return brings_loop and not pure_python
+        raise AssertionError(f"unknown variant {self.name}")
+
+
+STOCK = Variant("stock", task="asyncio", future="asyncio", loop="asyncio")
+
+VARIANTS = (
+    # Everything is ours: the way a program runs after roundelay.install().
+    Variant("native", task="roundelay", future="roundelay", loop="roundelay"),
+    # Our tasks await asyncio's futures, and asyncio's tasks await our futures.
+    Variant("task-only", task="roundelay", future="asyncio", loop="roundelay"),
+    Variant("future-only", task="asyncio", future="roundelay", loop="roundelay"),
+    # Objects made by other code (a task factory, an early import) on our loop.
+    Variant("stock-objects", task="asyncio", future="asyncio", loop="roundelay"),
+    # Our objects on somebody else's loop, here the Python loops of the tests.
+    Variant("foreign-loop", task="roundelay", future="roundelay", loop="asyncio"),
+)
+
+
+def available(module: str) -> bool:
+    """Whether this Python's test suite has the module."""
+    if sys.version_info.minor < MODULES[module]:
+        return False
+    try:
+        return importlib.util.find_spec(f"test.{module}") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_suite_installed() -> bool:
+    """Some distributions ship Python without its test package."""
+    return importlib.util.find_spec("test") is not None and available("test_asyncio.test_tasks")
