@@ -1,0 +1,181 @@
+//! Readiness on Linux: epoll, asked directly.
+//!
+//! A wait is one system call when it returns at once or has no deadline, and two when it sleeps until one.
+//! An interrupted wait is reported, so that a loop can look at its signals.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+
+use crate::reactor::Interest;
+
+/// The key of the bell. Descriptors are not negative, so none has it.
+const BELL: u64 = u64::MAX;
+
+/// The buffer for events starts with this many places and doubles whenever a wait has filled it.
+const FIRST_EVENTS: usize = 64;
+const MOST_EVENTS: usize = 4096;
+
+pub(crate) struct Poller {
+    /// Closing it is all that dropping does, so a forked child takes nothing from its parent.
+    epoll: OwnedFd,
+    bell: Bell,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let bell = Bell::new()?;
+        epoll::add(
+            &epoll,
+            &*bell.eventfd,
+            EventData::new_u64(BELL),
+            EventFlags::IN,
+        )?;
+        Ok(Self { epoll, bell })
+    }
+
+    pub(crate) fn add(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
+        let (data, flags) = (EventData::new_u64(fd as u64), flags_for(interest));
+        Ok(epoll::add(&self.epoll, borrow(fd)?, data, flags)?)
+    }
+
+    pub(crate) fn modify(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
+        let (data, flags) = (EventData::new_u64(fd as u64), flags_for(interest));
+        Ok(epoll::modify(&self.epoll, borrow(fd)?, data, flags)?)
+    }
+
+    pub(crate) fn remove(&self, fd: RawFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, borrow(fd)?)?)
+    }
+
+    pub(crate) fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    pub(crate) fn wait(&self, out: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
+        out.make_room();
+        match timeout {
+            None => self.collect(out, None)?,
+            Some(Duration::ZERO) => self.collect(out, Some(&ZERO))?,
+            Some(timeout) => {
+                // epoll_wait(2) counts in milliseconds, and not every kernel and sandbox has epoll_pwait2(2).
+                // ppoll(2) on the epoll descriptor sleeps with the precision of the clock.
+                let timeout = Timespec::try_from(timeout).unwrap_or(FOR_LONG);
+                let mut sleeper = [PollFd::new(&self.epoll, PollFlags::IN)];
+                if poll(&mut sleeper, Some(&timeout))? == 0 {
+                    return Ok(false);
+                }
+                self.collect(out, Some(&ZERO))?;
+            }
+        }
+        let rang = out.list.iter().any(|event| event.data.u64() == BELL);
+        if rang {
+            self.bell.silence();
+        }
+        Ok(rang)
+    }
+
+    fn collect(&self, out: &mut Events, timeout: Option<&Timespec>) -> io::Result<()> {
+        epoll::wait(&self.epoll, spare_capacity(&mut out.list), timeout)?;
+        Ok(())
+    }
+}
+
+const ZERO: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
+/// Stands in for a timeout that no `timespec` can hold. The loop asks again afterwards.
+const FOR_LONG: Timespec = Timespec {
+    tv_sec: i32::MAX as _,
+    tv_nsec: 0,
+};
+
+fn flags_for(interest: Interest) -> EventFlags {
+    let mut flags = EventFlags::empty();
+    flags.set(EventFlags::IN, interest.readable);
+    flags.set(EventFlags::OUT, interest.writable);
+    flags
+}
+
+/// Lends a descriptor to one system call.
+fn borrow<'call>(fd: RawFd) -> io::Result<BorrowedFd<'call>> {
+    if fd < 0 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: the number is not -1, and it is handed to epoll_ctl(2) alone, which answers EBADF for a number that names no open file and touches no memory through it.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// An eventfd. Its count is what has been rung and not silenced.
+#[derive(Clone)]
+pub(crate) struct Bell {
+    eventfd: Arc<OwnedFd>,
+}
+
+impl Bell {
+    fn new() -> io::Result<Self> {
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self {
+            eventfd: Arc::new(eventfd),
+        })
+    }
+
+    pub(crate) fn ring(&self) {
+        // The only failure is EAGAIN of a full counter, and a full counter wakes the poller as well as one.
+        let _ = rustix::io::write(self.eventfd.as_fd(), &1_u64.to_ne_bytes());
+    }
+
+    fn silence(&self) {
+        // The only failure is EAGAIN of an empty counter, which is as silent as it can be.
+        let _ = rustix::io::read(self.eventfd.as_fd(), &mut [0; 8]);
+    }
+}
+
+pub(crate) struct Events {
+    list: Vec<epoll::Event>,
+}
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self {
+            list: Vec::with_capacity(FIRST_EVENTS),
+        }
+    }
+
+    /// Empties the list, and doubles it if it was too short last time.
+    fn make_room(&mut self) {
+        let was_full = self.list.len() == self.list.capacity();
+        self.list.clear();
+        if was_full && self.list.capacity() < MOST_EVENTS {
+            self.list.reserve_exact(self.list.capacity().max(1) * 2);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RawFd, Interest)> {
+        // An error or a hang-up wakes both directions: it is neither IN nor OUT, and whoever reads or writes next is told.
+        self.list
+            .iter()
+            .filter(|event| event.data.u64() != BELL)
+            .map(|event| {
+                let (key, flags) = (event.data.u64(), event.flags);
+                let interest = Interest {
+                    readable: flags.intersects(!EventFlags::OUT),
+                    writable: flags.intersects(!EventFlags::IN),
+                };
+                (key as RawFd, interest)
+            })
+    }
+}
