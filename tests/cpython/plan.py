@@ -12,18 +12,18 @@ import sys
 from dataclasses import dataclass
 
 MODULES = {
-    "test_asyncio.test_tasks": 11,
-    "test_asyncio.test_futures": 11,
-    "test_asyncio.test_futures2": 11,
-    "test_asyncio.test_eager_task_factory": 12,
-    "test_asyncio.test_runners": 11,
-    "test_asyncio.test_context": 11,
-    "test_asyncio.test_pep492": 11,
-    "test_asyncio.test_threads": 11,
-    "test_asyncio.test_free_threading": 14,
-    "test_asyncio.test_graph": 14,
+    "test.test_asyncio.test_tasks": 11,
+    "test.test_asyncio.test_futures": 11,
+    "test.test_asyncio.test_futures2": 11,
+    "test.test_asyncio.test_eager_task_factory": 12,
+    "test.test_asyncio.test_runners": 11,
+    "test.test_asyncio.test_context": 11,
+    "test.test_asyncio.test_pep492": 11,
+    "test.test_asyncio.test_threads": 11,
+    "test.test_asyncio.test_free_threading": 14,
+    "test.test_asyncio.test_graph": 14,
     # 3.13 has a module of this name too, but it reads stacks of threads, not of tasks.
-    "test_external_inspection": 14,
+    "test.test_external_inspection": 14,
 }
 """Each module with the first Python 3 minor version in which it is about asyncio."""
 
@@ -98,11 +98,13 @@ def available(module: str) -> bool:
     if sys.version_info.minor < MODULES[module]:
         return False
     try:
-        return importlib.util.find_spec(f"test.{module}") is not None
+        return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
 
 
 def test_suite_installed() -> bool:
     """Some distributions ship Python without its test package."""
-    return importlib.util.find_spec("test") is not None and available("test_asyncio.test_tasks")
+    return importlib.util.find_spec("test") is not None and available(
+        "test.test_asyncio.test_tasks"
+    )

@@ -123,7 +123,7 @@ def main() -> None:
     variant = next(v for v in (plan.STOCK, *plan.VARIANTS) if v.name == order["variant"])
     stage = Stage(variant)
     stage.prepare()
-    module = importlib.import_module(f"test.{order['module']}")
+    module = importlib.import_module(order["module"])
     stage.adapt(module)
     tests, names = collect(module, variant)
     reporter = Reporter(out, order["timeout"], stage, names)

@@ -1,0 +1,103 @@
+"""The driver itself: it must report what goes wrong in a test, never hide it or hang with it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import exclusions  # noqa: E402
+import plan  # noqa: E402
+from classes import uses_by_class  # noqa: E402
+from supervise import Job  # noqa: E402
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_each_way_of_going_wrong_is_reported_and_the_rest_still_runs(monkeypatch):
+    monkeypatch.setattr("supervise.GRACE", 3.0)
+    job = Job("misbehaving", plan.STOCK, timeout=2.0)
+    results = {result.test: result for result in job.run(job.list_tests())}
+    outcomes = {name.rpartition(".")[2]: result.outcome for name, result in results.items()}
+    assert outcomes == {
+        "test_a_passes": "passed",
+        "test_b_fails": "failed",
+        "test_c_is_skipped": "skipped",
+        "test_d_fails_in_one_subtest": "failed",
+        "test_e_hangs": "failed",
+        "test_f_crashes": "failed",
+        "test_g_leaves_early": "failed",
+        "test_h_prints_records": "passed",
+        "test_i_was_expected_to_fail": "failed",
+        "test_j_hangs_in_a_child": "failed",
+        "test_k_passes_after_all_that": "passed",
+        "test_never_runs": "failed",
+        # unittest's own name for the class whose setUpClass raised.
+        "CannotStart)": "failed",
+    }
+    detail = {name.rpartition(".")[2]: result.detail for name, result in results.items()}
+    assert "hung" in detail["test_e_hangs"]
+    assert "in test_e_hangs" in detail["test_e_hangs"]
+    assert "signal 11" in detail["test_f_crashes"]
+    assert "in test_f_crashes" in detail["test_f_crashes"]
+    assert "exit code 0" in detail["test_g_leaves_early"]
+
+
+def test_names_in_a_body_count_and_names_in_a_decorator_do_not():
+    source = """
+class Base:
+    def setUp(self): self.loop = self.new_test_loop()
+@unittest.skipUnless(hasattr(tasks, '_CTask'), 'requires it')
+class OnlyGuarded(Base):
+    pass
+class ByAttribute(Base):
+    Task = tasks._CTask
+class ByString(ByAttribute):
+    Future = getattr(futures, '_CFuture')
+"""
+    assert uses_by_class(source) == {
+        "Base": {"new_test_loop"},
+        "OnlyGuarded": {"new_test_loop"},
+        "ByAttribute": {"new_test_loop", "_CTask"},
+        "ByString": {"new_test_loop", "_CTask", "_CFuture"},
+    }
+
+
+def test_only_mixed_classes_run_in_the_mixed_variants():
+    by_name = {variant.name: variant for variant in plan.VARIANTS}
+    both, task = frozenset({"_CTask", "_CFuture"}), frozenset({"_CTask"})
+    assert [v.name for v in plan.VARIANTS if v.wants(both)] == [
+        "native",
+        "task-only",
+        "future-only",
+        "stock-objects",
+    ]
+    assert [v.name for v in plan.VARIANTS if v.wants(task)] == ["native", "stock-objects"]
+    assert by_name["task-only"].class_name("CTask_CFuture_Tests") == "RTask_CFuture_Tests"
+    assert by_name["native"].class_name("CTaskSubclass_PyFuture_Tests").startswith("RTaskSubclass")
+    assert by_name["native"].class_name("CoroutineGatherTests") == "CoroutineGatherTests"
+    assert by_name["stock-objects"].class_name("CFutureTests") == "CFutureTests"
+
+
+def test_an_exclusion_needs_a_reason(tmp_path):
+    data = tmp_path / "exclusions.toml"
+    data.write_text('[[differs]]\ntests = ["test_tasks.A.*"]\n')
+    with pytest.raises(exclusions.BadExclusions, match="reason"):
+        exclusions.load(data)
+
+
+def test_an_exclusion_holds_for_its_python_only_and_is_missed_when_nothing_matches(tmp_path):
+    data = tmp_path / "exclusions.toml"
+    data.write_text(
+        '[[differs]]\ntests = ["test_tasks.A.*"]\npython = ">=3.12,<3.14"\n'
+        'reason = "reads a private attribute"\n'
+    )
+    for minor, applies in ((11, False), (12, True), (13, True), (14, False)):
+        rules = exclusions.Exclusions(exclusions.load(data), minor)
+        assert (rules.match("test_tasks.A.test_x") is not None) == applies
+        assert rules.match("test_tasks.B.test_x") is None
+    rules = exclusions.Exclusions(exclusions.load(data), 13)
+    assert [entry.pattern for entry in rules.unused({"test_tasks"})] == ["test_tasks.A.*"]
+    assert rules.unused({"test_futures"}) == []
