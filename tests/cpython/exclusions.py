@@ -73,7 +73,7 @@ def load(path: Path = DATA) -> list[Exclusion]:
     with path.open("rb") as file:
         data = tomllib.load(file)
     if unknown := set(data) - {"not-ours", "differs"}:
-        raise BadExclusions(f"{path.name}: unknown section {sorted(unknown)[0]!r}")
+        raise BadExclusions(f"{path.name}: unknown section {min(unknown)!r}")
     return [
         entry for kind, tables in data.items() for table in tables for entry in _read(kind, table)
     ]
@@ -81,7 +81,7 @@ def load(path: Path = DATA) -> list[Exclusion]:
 
 def _read(kind: str, table: dict[str, object]) -> list[Exclusion]:
     if unknown := set(table) - {"tests", "python", "reason"}:
-        raise BadExclusions(f"unknown key {sorted(unknown)[0]!r} in {table}")
+        raise BadExclusions(f"unknown key {min(unknown)!r} in {table}")
     tests, reason, python = table.get("tests"), table.get("reason"), table.get("python", "")
     if not isinstance(tests, list) or not tests:
         raise BadExclusions(f"an entry needs a list `tests`: {table}")

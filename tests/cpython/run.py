@@ -155,7 +155,7 @@ class Session:
         stock_to_ours: dict[str, list[str]] = {}
         modules: dict[str, Job] = {}
         for result in failed:
-            job = self.jobs[result.test] if result.test in self.jobs else None
+            job = self.jobs.get(result.test)
             if job is None:
                 continue
             stock_job = Job(job.module, plan.STOCK, self.options.timeout)

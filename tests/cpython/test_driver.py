@@ -8,10 +8,10 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import exclusions  # noqa: E402
-import plan  # noqa: E402
-from classes import uses_by_class  # noqa: E402
-from supervise import Job  # noqa: E402
+import exclusions
+import plan
+from classes import uses_by_class
+from supervise import Job
 
 pytestmark = pytest.mark.timeout(120)
 
