@@ -1,0 +1,102 @@
+"""What holds for every test: it leaves no descriptor open and no event loop behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+# The folder in which the operating system lists this process's descriptors.
+DESCRIPTORS = next((folder for folder in (Path("/proc/self/fd"), Path("/dev/fd")) if folder.is_dir()), None)
+
+CALL_REPORT = pytest.StashKey[pytest.TestReport]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "leaks(reason): do not check that the test gives back its descriptors and event loops; say why not",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in item.iter_markers("leaks"):
+            reason = marker.kwargs.get("reason")
+            if marker.args or set(marker.kwargs) != {"reason"} or not isinstance(reason, str) or not reason:
+                raise pytest.UsageError(f"{item.nodeid}: write @pytest.mark.leaks(reason='why it must')")
+
+
+def pytest_collection_finish() -> None:
+    # What exists by now stays for good. Frozen, it is neither walked by the collections that the leak check
+    # makes nor listed among the live objects, which keeps the check at a few milliseconds a test.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.stash[CALL_REPORT] = report
+    return report
+
+
+def open_descriptors() -> Counter[str]:
+    """What each open descriptor refers to, counted by name."""
+    if DESCRIPTORS is None:
+        return Counter()
+    names: Counter[str] = Counter()
+    for name in os.listdir(DESCRIPTORS):
+        try:
+            names[f"{name} -> {os.readlink(DESCRIPTORS / name)}"] += 1
+        except FileNotFoundError:
+            # The listing's own descriptor, closed by now.
+            pass
+        except OSError:
+            names[name] += 1
+    return names
+
+
+def live_loops() -> dict[int, asyncio.AbstractEventLoop]:
+    """Every event loop that the garbage collector knows of, by identity."""
+    # By type and not by isinstance(), which runs foreign code for objects with a __class__ of their own.
+    return {id(item): item for item in gc.get_objects() if issubclass(type(item), asyncio.AbstractEventLoop)}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.node.get_closest_marker("leaks") is not None:
+        yield
+        return
+    gc.collect()
+    # Names are compared only for the message: a descriptor that is closed and opened anew (a log file, a
+    # database) is no leak, so the count decides.
+    descriptors_before = open_descriptors()
+    loops_before = set(live_loops())
+
+    yield
+
+    report = request.node.stash.get(CALL_REPORT, None)
+    if report is None or not report.passed:
+        # The traceback of a failure keeps alive whatever its frames hold.
+        return
+    gc.collect()
+    complaints = []
+    descriptors = open_descriptors()
+    if descriptors.total() != descriptors_before.total():
+        opened = sorted(descriptors - descriptors_before)
+        closed = sorted(descriptors_before - descriptors)
+        complaints.append(f"descriptors: left open {opened}, closed {closed}")
+    loops = [repr(loop) for identity, loop in live_loops().items() if identity not in loops_before]
+    if loops:
+        complaints.append(f"event loops still alive: {loops}")
+    if complaints:
+        pytest.fail("the test leaks " + "; ".join(complaints), pytrace=False)
