@@ -2,9 +2,7 @@
 
 import ast
 
-INTERESTING = frozenset(
-    {"_CTask", "_CFuture", "_PyTask", "_PyFuture", "new_test_loop", "BaseEventLoop"}
-)
+INTERESTING = frozenset({"_CTask", "_CFuture", "_PyTask", "_PyFuture", "new_test_loop", "BaseEventLoop"})
 
 
 def uses_by_class(source: str) -> dict[str, frozenset[str]]:
@@ -38,8 +36,6 @@ def _mentions(class_node: ast.ClassDef) -> frozenset[str]:
     for statement in class_node.body:
         for node in ast.walk(statement):
             match node:
-                case ast.Attribute(attr=name) | ast.Constant(value=str(name)) if (
-                    name in INTERESTING
-                ):
+                case ast.Attribute(attr=name) | ast.Constant(value=str(name)) if name in INTERESTING:
                     mentioned.add(name)
     return frozenset(mentioned)

@@ -38,8 +38,7 @@ class Exclusion:
 
     def applies_to(self, minor: int) -> bool:
         return all(
-            _COMPARE[operator](minor, int(number))
-            for operator, number in _CLAUSE.findall(self.python)
+            _COMPARE[operator](minor, int(number)) for operator, number in _CLAUSE.findall(self.python)
         )
 
 
@@ -63,8 +62,7 @@ class Exclusions:
         return [
             entry
             for entry in self.entries
-            if not entry.matched
-            and any(fnmatchcase(label, entry.pattern.split(".")[0]) for label in labels)
+            if not entry.matched and any(fnmatchcase(label, entry.pattern.split(".")[0]) for label in labels)
         ]
 
 
@@ -74,9 +72,7 @@ def load(path: Path = DATA) -> list[Exclusion]:
         data = tomllib.load(file)
     if unknown := set(data) - {"not-ours", "differs"}:
         raise BadExclusions(f"{path.name}: unknown section {min(unknown)!r}")
-    return [
-        entry for kind, tables in data.items() for table in tables for entry in _read(kind, table)
-    ]
+    return [entry for kind, tables in data.items() for table in tables for entry in _read(kind, table)]
 
 
 def _read(kind: str, table: dict[str, object]) -> list[Exclusion]:

@@ -105,6 +105,4 @@ def available(module: str) -> bool:
 
 def test_suite_installed() -> bool:
     """Some distributions ship Python without its test package."""
-    return importlib.util.find_spec("test") is not None and available(
-        "test.test_asyncio.test_tasks"
-    )
+    return importlib.util.find_spec("test") is not None and available("test.test_asyncio.test_tasks")

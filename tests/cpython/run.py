@@ -96,9 +96,7 @@ class Session:
         if self.options.variants:
             variants = [v for v in variants if v.name in self.options.variants]
         modules = [module for module in self.options.modules if plan.available(module)]
-        return [
-            Job(module, variant, self.options.timeout) for module in modules for variant in variants
-        ]
+        return [Job(module, variant, self.options.timeout) for module in modules for variant in variants]
 
     def select(self, job: Job, tests: list[str]) -> list[str]:
         """Filters by `-k` and by the exclusions; with --check-exclusions, keeps only the latter."""

@@ -1,0 +1,48 @@
+"""Measures one workload on one loop, in a process that does nothing else; prints one line of JSON.
+
+python benches/child.py roundelay switch --passes 3
+"""
+
+import argparse
+import gc
+import json
+import os
+import sys
+
+import loops
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("loop", choices=loops.LOOPS)
+    parser.add_argument("workload")
+    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual count")
+    options = parser.parse_args()
+
+    # Before the workloads are imported: asyncio's names must be in place by then.
+    run = loops.prepare(options.loop)
+    from workloads import WORKLOADS
+
+    workload = WORKLOADS[options.workload]
+    count = max(1000, round(workload.count * options.scale / 1000) * 1000)
+    samples: dict[str, list[float]] = {row: [] for row in workload.rows}
+
+    async def measure() -> None:
+        if workload.warm_up:
+            await workload.run(max(1000, count // 10))
+        for _ in range(options.passes if workload.warm_up else 1):
+            gc.collect()
+            for row, value in (await workload.run(count)).items():
+                samples[row].append(value)
+        print(json.dumps(samples))
+        sys.stdout.flush()
+        if not workload.warm_up:
+            # Its tasks still sleep; cancelling them all would only cost time.
+            os._exit(0)
+
+    run(measure())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Turns samples into the table: ratios, targets, and where we lose."""
+
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from loops import PEERS
+
+OURS = "roundelay"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity on every loop. Less is better for all of them."""
+
+    name: str
+    title: str
+    unit: str
+    values: dict[str, float]
+    """Loop to value; a loop without a value is missing here."""
+
+    def ratio(self, other: str) -> float | None:
+        """How many times the other loop's value is ours."""
+        if OURS in self.values and other in self.values and self.values[OURS] > 0:
+            return self.values[other] / self.values[OURS]
+        return None
+
+    def best_peer(self) -> str | None:
+        present = [loop for loop in PEERS if loop in self.values]
+        return min(present, key=self.values.__getitem__, default=None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target, and whether it was reached; None where this run cannot say."""
+
+    text: str
+    met: bool | None
+
+    def __str__(self) -> str:
+        return {True: "met", False: "MISSED", None: "not measured"}[self.met] + f": {self.text}"
+
+
+def load_targets() -> dict[str, dict[str, float]]:
+    """The targets stated for the running Python: row to kind to number."""
+    with Path(__file__).with_name("targets.toml").open("rb") as file:
+        sections = tomllib.load(file)["python"]
+    return sections.get(f"{sys.version_info.major}.{sys.version_info.minor}", {})
+
+
+def verdicts(row: Row, targets: dict[str, float]) -> list[Verdict]:
+    """Compares one row with its targets."""
+    found = []
+    for kind, bound in targets.items():
+        if kind == "at-most":
+            value = row.values.get(OURS)
+            met = None if value is None else value <= bound
+            found.append(Verdict(f"at most {bound:g} {row.unit}", met))
+            continue
+        other = "asyncio" if kind == "asyncio" else row.best_peer()
+        ratio = row.ratio(other) if other else None
+        met = None if ratio is None else ratio >= bound
+        found.append(Verdict(f"{bound:g}x {kind.replace('-', ' ')}", met))
+    return found
+
+
+def render(rows: list[Row], loops: list[str], targets: dict[str, dict[str, float]]) -> str:
+    """The table in aligned Markdown, and below it what was missed and lost."""
+    header = ["workload", *loops, "vs asyncio", "vs best peer", "target"]
+    body = [_cells(row, loops, targets.get(row.name, {})) for row in rows]
+    lines = _align([header, *body], left={0, len(header) - 1})
+    return "\n".join([*lines, "", *_summary(rows, targets)])
+
+
+def _cells(row: Row, loops: list[str], targets: dict[str, float]) -> list[str]:
+    peer = row.best_peer()
+    to_peer = row.ratio(peer) if peer else None
+    judged = [str(verdict) for verdict in verdicts(row, targets)]
+    return [
+        row.title,
+        *(_value(row, loop) for loop in loops),
+        _times(row.ratio("asyncio")),
+        f"{_times(to_peer)} ({peer})" if to_peer else "-",
+        ", ".join(judged) or "-",
+    ]
+
+
+def _value(row: Row, loop: str) -> str:
+    return f"{row.values[loop]:.0f} {row.unit}" if loop in row.values else "-"
+
+
+def _times(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.1f}x"
+
+
+def _align(table: list[list[str]], left: set[int]) -> list[str]:
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = []
+    for row in table:
+        cells = [
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    rule = ["-" * w if i in left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    lines.insert(1, "| " + " | ".join(rule) + " |")
+    return lines
+
+
+def _summary(rows: list[Row], targets: dict[str, dict[str, float]]) -> list[str]:
+    ours = [row for row in rows if OURS in row.values]
+    if not ours:
+        return ["roundelay was not measured."]
+    slower = [
+        f"{row.title}: {loop} takes {row.values[loop]:.0f}, we take {row.values[OURS]:.0f} {row.unit}"
+        for row in ours
+        for loop in row.values
+        if loop != OURS and row.values[loop] < row.values[OURS]
+    ]
+    missed = [
+        f"{row.title}: {verdict.text}, reached {_reached(row)}"
+        for row in ours
+        for verdict in verdicts(row, targets.get(row.name, {}))
+        if verdict.met is False
+    ]
+    return [
+        "Where we lose: " + ("; ".join(slower) or "nowhere in this table") + ".",
+        "Targets missed: " + ("; ".join(missed) or _no_miss(targets)) + ".",
+    ]
+
+
+def _reached(row: Row) -> str:
+    peer = row.best_peer()
+    parts = [_value(row, OURS)]
+    if (ratio := row.ratio("asyncio")) is not None:
+        parts.append(f"{ratio:.1f}x asyncio")
+    if peer and (ratio := row.ratio(peer)) is not None:
+        parts.append(f"{ratio:.1f}x {peer}")
+    return ", ".join(parts)
+
+
+def _no_miss(targets: dict[str, dict[str, float]]) -> str:
+    return "none" if targets else "none are stated for this Python"

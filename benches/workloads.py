@@ -1,0 +1,193 @@
+"""What `make bench` measures: plain asyncio programs, the same for every loop.
+
+A timed workload is a coroutine function that takes a count, does that many operations, and
+returns the seconds they took. It sets up and tears down outside of what it times.
+"""
+
+import asyncio
+import gc
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One row of the table, or several rows if it reports several quantities."""
+
+    name: str
+    title: str
+    run: Callable[[int], Awaitable[dict[str, float]]]
+    """Returns each quantity under the name of its row."""
+    count: int
+    rows: dict[str, str]
+    """Row name to unit."""
+    warm_up: bool = True
+    """False where a first, discarded pass would spoil the measurement."""
+
+
+WORKLOADS: dict[str, Workload] = {}
+
+
+def timed(name: str, title: str, count: int) -> Callable[..., Callable[[int], Awaitable[float]]]:
+    """Registers a coroutine function that returns the seconds for `count` operations."""
+
+    def register(function: Callable[[int], Awaitable[float]]) -> Callable[[int], Awaitable[float]]:
+        async def run(n: int) -> dict[str, float]:
+            return {name: await function(n) / n * 1e9}
+
+        WORKLOADS[name] = Workload(name, title, run, count, {name: "ns"})
+        return function
+
+    return register
+
+
+async def trivial() -> int:
+    return 1
+
+
+@timed("switch", "sleep(0) in each of 100 tasks, one switch", 200_000)
+async def switch(n: int) -> float:
+    async def spin() -> None:
+        for _ in range(n // 100):
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(spin()) for _ in range(100)]
+    await asyncio.sleep(0)
+    start = perf_counter()
+    for task in tasks:
+        await task
+    return perf_counter() - start
+
+
+@timed("switch_alone", "sleep(0) in the only task, one turn of the loop", 100_000)
+async def switch_alone(n: int) -> float:
+    start = perf_counter()
+    for _ in range(n):
+        await asyncio.sleep(0)
+    return perf_counter() - start
+
+
+@timed("gather", "gather of 100,000 trivial coroutines, one of them", 100_000)
+async def gather(n: int) -> float:
+    start = perf_counter()
+    results = await asyncio.gather(*[trivial() for _ in range(n)])
+    elapsed = perf_counter() - start
+    assert sum(results) == n
+    return elapsed
+
+
+@timed("sleepers", "gather of 100,000 short sleeps, one of them", 100_000)
+async def sleepers(n: int) -> float:
+    async def nap() -> None:
+        await asyncio.sleep(0.001)
+
+    start = perf_counter()
+    await asyncio.gather(*[nap() for _ in range(n)])
+    return perf_counter() - start
+
+
+@timed("create_await", "create one task and await it", 50_000)
+async def create_await(n: int) -> float:
+    start = perf_counter()
+    for _ in range(n):
+        await asyncio.create_task(trivial())
+    return perf_counter() - start
+
+
+@timed("ping_pong", "two tasks handing a future to each other, one hand-over", 100_000)
+async def ping_pong(n: int) -> float:
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[None]] = [loop.create_future(), loop.create_future()]
+
+    async def player(me: int) -> None:
+        other = 1 - me
+        for _ in range(n // 2):
+            await waiting[me]
+            waiting[me] = loop.create_future()
+            waiting[other].set_result(None)
+
+    players = [asyncio.create_task(player(0)), asyncio.create_task(player(1))]
+    await asyncio.sleep(0)
+    start = perf_counter()
+    waiting[0].set_result(None)
+    for task in players:
+        await task
+    return perf_counter() - start
+
+
+@timed("call_soon", "call_soon from within the callback before", 200_000)
+async def call_soon(n: int) -> float:
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    left = n
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left:
+            loop.call_soon(step)
+        else:
+            done.set_result(None)
+
+    start = perf_counter()
+    loop.call_soon(step)
+    await done
+    return perf_counter() - start
+
+
+@timed("timers", "schedule a timer and cancel it", 100_000)
+async def timers(n: int) -> float:
+    loop = asyncio.get_running_loop()
+    start = perf_counter()
+    for _ in range(n // 1000):
+        for _ in range(1000):
+            loop.call_later(60.0, trivial).cancel()
+        # The loop gets its turn to clean up, which is part of the price.
+        await asyncio.sleep(0)
+    return perf_counter() - start
+
+
+async def parked(n: int) -> dict[str, float]:
+    """What tasks cost that do nothing: memory each, and what the collector pays for all."""
+
+    async def park() -> None:
+        await asyncio.sleep(1000)
+
+    gc.collect()
+    before = resident_bytes()
+    tasks = [asyncio.create_task(park()) for _ in range(n)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+    used = resident_bytes() - before
+    pauses = []
+    for _ in range(3):
+        start = perf_counter()
+        gc.collect()
+        pauses.append(perf_counter() - start)
+    assert not any(task.done() for task in tasks)
+    return {"parked_memory": used / n, "parked_gc": min(pauses) * 1e3}
+
+
+def resident_bytes() -> int:
+    """The resident set of this process. Only Linux says it without another package."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if os.path.exists("/proc/self/statm"):
+    WORKLOADS["parked"] = Workload(
+        "parked",
+        "200,000 tasks in sleep(1000)",
+        parked,
+        200_000,
+        {"parked_memory": "B", "parked_gc": "ms"},
+        warm_up=False,
+    )
+
+ROW_TITLES = {name: workload.title for name, workload in WORKLOADS.items()} | {
+    "parked_memory": "200,000 tasks in sleep(1000), memory of one",
+    "parked_gc": "200,000 tasks in sleep(1000), one gc.collect()",
+}
