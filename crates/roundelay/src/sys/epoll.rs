@@ -1,6 +1,6 @@
 //! Readiness on Linux: epoll, asked directly.
 //!
-//! A wait is one system call when it returns at once or has no deadline, and two when it sleeps until one.
+//! A wait is one system call, or two or three when it sleeps until a deadline and nothing happens.
 //! An interrupted wait is reported, so that a loop can look at its signals.
 
 use std::io;
@@ -63,17 +63,7 @@ impl Poller {
         out.make_room();
         match timeout {
             None => self.collect(out, None)?,
-            Some(Duration::ZERO) => self.collect(out, Some(&ZERO))?,
-            Some(timeout) => {
-                // epoll_wait(2) counts in milliseconds, and not every kernel and sandbox has epoll_pwait2(2).
-                // ppoll(2) on the epoll descriptor sleeps with the precision of the clock.
-                let timeout = Timespec::try_from(timeout).unwrap_or(FOR_LONG);
-                let mut sleeper = [PollFd::new(&self.epoll, PollFlags::IN)];
-                if poll(&mut sleeper, Some(&timeout))? == 0 {
-                    return Ok(false);
-                }
-                self.collect(out, Some(&ZERO))?;
-            }
+            Some(timeout) => self.collect_until(out, timeout)?,
         }
         let rang = out.list.iter().any(|event| event.data.u64() == BELL);
         if rang {
@@ -82,22 +72,38 @@ impl Poller {
         Ok(rang)
     }
 
+    /// Sleeps through whole milliseconds in epoll_wait(2), which counts in them, and through the rest in ppoll(2).
+    ///
+    /// So a wait that finds something costs one system call, a timeout keeps the precision of the clock, and epoll_pwait2(2), which not every kernel and sandbox has, is not needed.
+    fn collect_until(&self, out: &mut Events, timeout: Duration) -> io::Result<()> {
+        let whole = Duration::from_millis(timeout.as_millis().min(MOST_MILLIS) as u64);
+        self.collect(out, Some(&timespec(whole)))?;
+        let rest = timeout - whole;
+        if out.list.is_empty() && !rest.is_zero() {
+            let mut sleeper = [PollFd::new(&self.epoll, PollFlags::IN)];
+            if poll(&mut sleeper, Some(&timespec(rest)))? > 0 {
+                self.collect(out, Some(&timespec(Duration::ZERO)))?;
+            }
+        }
+        Ok(())
+    }
+
     fn collect(&self, out: &mut Events, timeout: Option<&Timespec>) -> io::Result<()> {
         epoll::wait(&self.epoll, spare_capacity(&mut out.list), timeout)?;
         Ok(())
     }
 }
 
-const ZERO: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 0,
-};
+/// The longest timeout of epoll_wait(2). What lies beyond these 24 days is left to ppoll(2).
+const MOST_MILLIS: u128 = i32::MAX as u128;
 
-/// Stands in for a timeout that no `timespec` can hold. The loop asks again afterwards.
-const FOR_LONG: Timespec = Timespec {
-    tv_sec: i32::MAX as _,
-    tv_nsec: 0,
-};
+fn timespec(timeout: Duration) -> Timespec {
+    // What no `timespec` can hold lasts longer than any machine; no loop asks for more than a day.
+    Timespec::try_from(timeout).unwrap_or(Timespec {
+        tv_sec: i32::MAX as _,
+        tv_nsec: 0,
+    })
+}
 
 fn flags_for(interest: Interest) -> EventFlags {
     let mut flags = EventFlags::empty();
