@@ -3,10 +3,16 @@
 Everything here happens inside a worker process that runs one module in one variant.
 """
 
+import _asyncio
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 from plan import Variant
+
+CHILD_SITE = Path(__file__).with_name("child_site")
+"""Holds the `sitecustomize` of processes that a test starts and then looks into."""
 
 
 class Stage:
@@ -16,23 +22,20 @@ class Stage:
         self.variant = variant
         self.policy: Any = None
 
-    def prepare(self) -> None:
+    def prepare(self, module: str) -> None:
         """Makes the variant active. Must run before the test module is imported."""
         if self.variant.is_stock:
             return
+        if module == "test.test_external_inspection":
+            inherited = os.environ.get("PYTHONPATH")
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHILD_SITE), inherited]))
         import roundelay
 
         roundelay.install()
         self.policy = _current_policy()
-        own = {"task": roundelay.Task, "future": roundelay.Future}
-        if self.variant.task == "roundelay":
-            asyncio.tasks._CTask = own["task"]
-        else:
-            asyncio.tasks._CTask = _asyncio_class("Task")
-        if self.variant.future == "roundelay":
-            asyncio.futures._CFuture = own["future"]
-        else:
-            asyncio.futures._CFuture = _asyncio_class("Future")
+        providers = {"roundelay": roundelay, "asyncio": _asyncio}
+        asyncio.tasks._CTask = providers[self.variant.task].Task
+        asyncio.futures._CFuture = providers[self.variant.future].Future
         _use_public_calls_only()
         if self.variant.loop == "roundelay":
             _bring_own_loop(roundelay.EventLoop)
@@ -49,12 +52,6 @@ class Stage:
         gather_base = getattr(module, "GatherTestsBase", None)
         if gather_base is not None and self.variant.loop == "roundelay":
             gather_base._run_loop = _run_until_quiet
-
-
-def _asyncio_class(name: str) -> type:
-    import _asyncio
-
-    return getattr(_asyncio, name)
 
 
 def _current_policy() -> Any:
@@ -75,7 +72,7 @@ def _use_public_calls_only() -> None:
     original = utils.TestCase.close_loop
 
     def close_loop(loop: Any) -> None:
-        if isinstance(loop, asyncio.BaseEventLoop) and hasattr(loop, "_ready"):
+        if hasattr(loop, "_default_executor"):
             original(loop)
             return
         if not loop.is_closed():

@@ -122,7 +122,7 @@ def main() -> None:
     faulthandler.enable()
     variant = next(v for v in (plan.STOCK, *plan.VARIANTS) if v.name == order["variant"])
     stage = Stage(variant)
-    stage.prepare()
+    stage.prepare(order["module"])
     module = importlib.import_module(order["module"])
     stage.adapt(module)
     tests, names = collect(module, variant)
