@@ -46,14 +46,25 @@ class Variant:
         return self.name == "stock"
 
     def class_name(self, name: str) -> str:
-        """The name under which a test class is reported: `CTask...` on our task is `RTask...`."""
-        if self.task == "roundelay":
-            name = name.replace("CTask", "RTask")
-        if self.future == "roundelay":
-            name = name.replace("CFuture", "RFuture").replace("CSubFuture", "RSubFuture")
-        if self.task == self.future == "roundelay":
-            name = re.sub(r"^C(?=[A-Z])", "R", name)
-        return name
+        """The name under which a test class is reported: `CTask...` on our task is `RTask...`.
+
+        A name that does not say which classes it uses gets the variant's name besides.
+        """
+        all_ours = re.sub(r"C(?=[A-Z_]|$)", "R", name)
+        match self.name:
+            case "stock":
+                return name
+            case "native" | "foreign-loop":
+                return all_ours
+            case "task-only":
+                renamed = name.replace("CTask", "RTask")
+                return renamed if renamed != name else f"{name}@{self.name}"
+            case "future-only":
+                renamed = name.replace("CFuture", "RFuture")
+                return renamed if renamed != name else f"{name}@{self.name}"
+            case "stock-objects":
+                return name if all_ours != name else f"{name}@{self.name}"
+        raise AssertionError(f"unknown variant {self.name}")
 
     def module_label(self, module: str) -> str:
         """The short module name, marked when the loop is not ours."""

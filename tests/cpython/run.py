@@ -104,6 +104,8 @@ class Session:
         if pattern:
             tests = [name for name in tests if pattern in name or fnmatchcase(name, pattern)]
         self.labels.add(job.label)
+        twice = [name for name in tests if name in self.jobs]
+        self.errors += [f"two variants report a test by the same name: {name}" for name in twice]
         self.jobs.update(dict.fromkeys(tests, job))
         if self.options.stock:
             return tests

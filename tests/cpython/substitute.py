@@ -3,7 +3,6 @@
 Everything here happens inside a worker process that runs one module in one variant.
 """
 
-import _asyncio
 import asyncio
 import os
 from pathlib import Path
@@ -33,6 +32,9 @@ class Stage:
 
         roundelay.install()
         self.policy = _current_policy()
+        # Only here: imported before asyncio is, `_asyncio` leaves asyncio without its C classes.
+        import _asyncio
+
         providers = {"roundelay": roundelay, "asyncio": _asyncio}
         asyncio.tasks._CTask = providers[self.variant.task].Task
         asyncio.futures._CFuture = providers[self.variant.future].Future
