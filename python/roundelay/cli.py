@@ -5,10 +5,10 @@ the program, `--help` included, and importing argparse would cost every program 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from roundelay import program
+from roundelay import __version__, install, program
 
 _USAGE = """\
 usage: roundelay run FILE [ARGS...]        a script, a directory or a zip file, as `python FILE` takes them
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None, *, bare_program: bool = False) -> No
     if first in ("-h", "--help"):
         print(_HELP, end="")
     elif first in ("-V", "--version"):
-        print(f"roundelay {_version()}")
+        print(f"roundelay {__version__}")
     elif first == "run":
         _run(words[1:])
     elif bare_program:
@@ -65,7 +65,7 @@ def _run(words: list[str]) -> None:
     if first in ("-h", "--help"):
         print(_HELP, end="")
         return
-    start = program.run_file
+    start: Callable[[str, Sequence[str]], None] = program.run_file
     if first == "-":
         start = program.run_stdin
     elif first == "--":
@@ -85,16 +85,8 @@ def _run(words: list[str]) -> None:
             f"unknown option {first!r}; options of the interpreter go in front: python {first} -m roundelay run ..."
         )
 
-    from roundelay import install
-
     install()
     start(first, rest)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("roundelay")
 
 
 def _misused(why: str) -> NoReturn:

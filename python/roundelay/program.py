@@ -19,6 +19,7 @@ import builtins
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
@@ -55,15 +56,17 @@ def run_file(path: str, args: Sequence[str]) -> None:
         _run_as_file(main, filename, loader, lambda: _exec_source(source, filename, main.__dict__))
 
 
-def run_stdin(_dash: str, args: Sequence[str]) -> None:
+def run_stdin(dash: str, args: Sequence[str]) -> None:
     """`python - ARGS`: the whole of standard input is the program."""
-    sys.argv = ["-", *args]
+    sys.argv = [dash, *args]
     main = _fresh_main()
     _set_script_folder("")
     sys.audit("cpython.run_stdin")
     try:
         if os.isatty(0):
-            sys.stderr.write("roundelay: standard input is a terminal; only a file or a pipe can be run from it\n")
+            sys.stderr.write(
+                "roundelay: standard input is a terminal; only a file or a pipe can be run from it\n"
+            )
             raise SystemExit(2)
         with open(0, "rb", closefd=False) as stdin:
             source = stdin.read()
@@ -107,7 +110,7 @@ def _fresh_main() -> ModuleType:
     if sys.version_info < (3, 14):
         main.__dict__["__annotations__"] = {}
     main.__dict__["__builtins__"] = builtins
-    main.__loader__ = BuiltinImporter  # type: ignore[assignment]  # Python itself puts the class there.
+    main.__loader__ = BuiltinImporter
     sys.modules["__main__"] = main
     return main
 
@@ -151,7 +154,9 @@ def _exec_source(source: bytes, filename: str, namespace: dict[str, Any]) -> Non
             code = compile(source, filename, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
             refused = error
-    if (refused is not None or not _is_plain_text(source)) and _exec_by_file_reader(source, filename, namespace):
+    if (refused is not None or not _is_plain_text(source)) and _exec_by_file_reader(
+        source, filename, namespace
+    ):
         return
     for warning in shown_later:
         warnings.showwarning(
@@ -231,9 +236,14 @@ def _code_of_pyc(data: bytes) -> CodeType:
     import marshal
     from importlib.util import MAGIC_NUMBER
 
-    if data[:4] != MAGIC_NUMBER:
+    too_short_for_magic = len(data) < 4 and sys.version_info >= (3, 13)  # which has words of its own for it
+    if data[:4] != MAGIC_NUMBER and not too_short_for_magic:
         raise RuntimeError("Bad magic number in .pyc file")
-    code = marshal.loads(data[16:])
+    if len(data) < 16:
+        raise EOFError("EOF read where not expected")
+    code = None
+    with suppress(EOFError, ValueError, TypeError):
+        code = marshal.loads(data[16:])
     if not isinstance(code, CodeType):
         raise RuntimeError("Bad code object in .pyc file")
     return code
@@ -252,8 +262,8 @@ def _run_as_file(main: ModuleType, filename: str, loader: object, body: Callable
     try:
         _run(body, flush=True)
     except SystemExit as error:
-        # `sys.exit()` ends the interpreter at once; an error that has been shown does not.
-        ended = isinstance(error, _Failed)
+        # Before 3.14, `sys.exit()` ends the interpreter at once, while an error that has been shown does not.
+        ended = isinstance(error, _Failed) or sys.version_info >= (3, 14)
         raise
     finally:
         if ended:
@@ -268,20 +278,21 @@ class _Failed(SystemExit):
 def _run(body: Callable[[], None], *, flush: bool = False) -> None:
     """Run the program's code, and end as the interpreter ends after it."""
     try:
-        body()
+        try:
+            body()
+        finally:
+            if flush:
+                _flush_streams()
+        return
     except SystemExit:
         raise
     except BaseException as error:
         failure = error
-    else:
-        if flush:
-            _flush_streams()
-        return
-    if flush:
-        _flush_streams()
     _show(failure)
-    # Exactly this class, as the interpreter has it: subclasses end with status 1.
-    if type(failure) is KeyboardInterrupt:
+    # Before 3.14, exactly this class: a subclass of it ends with status 1.
+    if type(failure) is KeyboardInterrupt or (
+        sys.version_info >= (3, 14) and isinstance(failure, KeyboardInterrupt)
+    ):
         _die_of_interrupt()
     raise _Failed(1)
 

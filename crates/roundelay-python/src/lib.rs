@@ -1,1 +1,17 @@
-//! asyncio, in Rust.
+//! `roundelay._core`: asyncio's loop, tasks and futures as native CPython types.
+//!
+//! A table of contents. Data flows one way: the engine of the `roundelay` crate is driven by
+//! [`eventloop`], which steps [`task`]s and finishes [`future`]s; [`combinators`] build on those.
+//! [`native`] is where the raw C API is spoken, [`compat`] where a version of CPython matters,
+//! [`imports`] where Python objects come from, [`error`] where Rust errors become exceptions.
+
+mod combinators;
+mod compat;
+mod error;
+mod eventloop;
+mod future;
+mod imports;
+mod module;
+mod native;
+mod statics;
+mod task;

@@ -1,0 +1,311 @@
+//! `sleep` itself and the coroutine-like object it returns.
+//!
+//! `sleep` is an object and not a plain builtin so that it can carry the marks by which `asyncio` and
+//! `inspect` know a coroutine function.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use pyo3::ffi;
+
+use crate::future::iterator::thrown_exception;
+use crate::native::gc::{FreeList, track};
+use crate::native::trampoline::{guard, guard_object};
+use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::{
+    Args, Ref, Result, Slot, aside, boolean, none, raise, raise_object, string, tuple,
+};
+use crate::statics::{TypeCell, UNSET};
+use crate::{attribute, method, method0, method1, unary_slot};
+
+use super::sleep::{self, Resumed};
+
+static SLEEP_FUNCTION: TypeCell = UNSET;
+static SLEEP: TypeCell = UNSET;
+
+static FREE: FreeList = FreeList::new(1024);
+
+/// The callable. It has no state but its entry point.
+#[repr(C)]
+struct SleepFunction {
+    head: ffi::PyObject,
+    vectorcall: Option<ffi::vectorcallfunc>,
+}
+
+/// What `sleep(...)` returns: coroutine-like, nothing happens before it is awaited.
+#[repr(C)]
+struct Sleep {
+    head: ffi::PyObject,
+    delay: Slot,
+    result: Slot,
+    /// The iterator, if the object is driven by `send` (as the coroutine of a task is).
+    wait: Slot,
+    /// It was awaited, sent to, thrown into or closed.
+    used: Cell<bool>,
+}
+
+fn fields(sleep: &Ref) -> &Sleep {
+    // SAFETY: only called for instances of `SLEEP`, which cannot be subclassed.
+    unsafe { &*sleep.as_ptr().cast() }
+}
+
+/// Makes both types and returns the function.
+pub fn make_types() -> Result<Ref> {
+    let class = TypeBuilder::new(c"roundelay.Sleep", size_of::<Sleep>())
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
+        .doc(c"A sleep that has not begun; await it.")
+        .collected(dealloc, traverse, clear)
+        .slot(unary_slot!(Py_am_await, begin))
+        .slot((ffi::Py_am_send, am_send as *mut c_void))
+        .slot((ffi::Py_tp_finalize, finalize as *mut c_void))
+        .methods([
+            method1!(c"send", send, c"send($self, value, /)\n--\n\n"),
+            method!(c"throw", throw, c"throw($self, type, value=None, traceback=None, /)\n--\n\n"),
+            method0!(c"close", close, c"close()\n--\n\n"),
+        ])
+        .attributes([
+            attribute!(c"__name__", function_name),
+            attribute!(c"__qualname__", function_name),
+            attribute!(c"cr_running", not_running),
+            attribute!(c"cr_frame", nothing),
+            attribute!(c"cr_await", nothing),
+            attribute!(c"cr_origin", nothing),
+        ])
+        .build(None)?;
+    SLEEP.set(type_of_class(&class));
+    std::mem::forget(class);
+    make_function()
+}
+
+fn make_function() -> Result<Ref> {
+    let members = Box::leak(Box::new([
+        ffi::PyMemberDef {
+            name: c"__vectorcalloffset__".as_ptr(),
+            type_code: ffi::Py_T_PYSSIZET,
+            offset: std::mem::offset_of!(SleepFunction, vectorcall) as _,
+            flags: ffi::Py_READONLY,
+            doc: ptr::null(),
+        },
+        // SAFETY: an all-null entry ends the table.
+        unsafe { std::mem::zeroed() },
+    ]));
+    let class = TypeBuilder::new(c"roundelay.SleepFunction", size_of::<SleepFunction>())
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_HAVE_VECTORCALL)
+        .doc(c"sleep(delay, result=None)\n--\n\nCoroutine that completes after a given time (in seconds).")
+        .slot((ffi::Py_tp_members, members.as_mut_ptr().cast()))
+        .slot((ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void))
+        .slot(unary_slot!(Py_tp_repr, function_repr))
+        .build(None)?;
+    SLEEP_FUNCTION.set(type_of_class(&class));
+    for (name, value) in [(c"__name__", "sleep"), (c"__qualname__", "sleep"), (c"__module__", "roundelay")] {
+        crate::native::types::set_type_attribute(&class, name, &string(value)?)?;
+    }
+    let defaults = tuple(&[&none()])?;
+    crate::native::types::set_type_attribute(&class, c"__defaults__", &defaults)?;
+    // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
+    for (module, name) in [(c"asyncio.coroutines", c"_is_coroutine"), (c"inspect", c"_is_coroutine_mark")] {
+        let attribute = string(&name.to_string_lossy())?;
+        if let Some(mark) = crate::native::import(module)?.getattr_opt(&attribute)? {
+            crate::native::types::set_type_attribute(&class, name, &mark)?;
+        }
+    }
+    // SAFETY: a fresh object of the type just made; it lives as long as the process.
+    unsafe {
+        let function = crate::native::gc::generic_alloc(SLEEP_FUNCTION.get())?;
+        (*function.as_ptr().cast::<SleepFunction>()).vectorcall = Some(call);
+        std::mem::forget(class);
+        Ok(function)
+    }
+}
+
+unsafe extern "C" fn call(
+    _callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guard_object(|| {
+        // SAFETY: the interpreter passes one vectorcall.
+        let args = unsafe { Args::from_fastcall(args, ffi::PyVectorcall_NARGS(count) as usize, names) };
+        let (delay, result) = match (args.positional, args.no_keywords()) {
+            ([delay], true) => (delay, None),
+            ([delay, result], true) => (delay, Some(result)),
+            _ => {
+                let [delay, result] = args.bind("sleep", ["delay", "result"], 2, 0)?;
+                match delay {
+                    Some(delay) => (delay, result),
+                    None => {
+                        // SAFETY: a static exception class.
+                        return raise(
+                            unsafe { ffi::PyExc_TypeError },
+                            c"sleep() missing 1 required positional argument: 'delay'",
+                        );
+                    }
+                }
+            }
+        };
+        // SAFETY: the type is made and this is its size.
+        let sleep = unsafe { FREE.allocate(SLEEP.get(), size_of::<Sleep>()) }?;
+        fields(&sleep).delay.set(delay.clone());
+        if let Some(result) = result.filter(|result| !result.is_none()) {
+            fields(&sleep).result.set(result.clone());
+            track(&sleep);
+        }
+        Ok(sleep)
+    })
+}
+
+fn function_repr(_: &Ref) -> Result<Ref> {
+    string("<function sleep>")
+}
+
+fn function_name(_: &Ref) -> Result<Ref> {
+    string("sleep")
+}
+
+fn not_running(_: &Ref) -> Result<Ref> {
+    Ok(boolean(false))
+}
+
+fn nothing(_: &Ref) -> Result<Ref> {
+    Ok(none())
+}
+
+/// `__await__()`: the iterator that sleeps.
+#[inline]
+fn begin(sleep: &Ref) -> Result<Ref> {
+    let own = fields(sleep);
+    if own.used.replace(true) {
+        // SAFETY: a static exception class.
+        return raise(unsafe { ffi::PyExc_RuntimeError }, c"cannot reuse already awaited coroutine");
+    }
+    let delay = own.delay.take().unwrap_or_else(none);
+    sleep::make(delay, own.result.take())
+}
+
+/// The iterator of an object that is driven by `send`.
+fn driven(sleep: &Ref) -> Result<Ref> {
+    if let Some(wait) = fields(sleep).wait.get() {
+        return Ok(wait);
+    }
+    let wait = begin(sleep)?;
+    fields(sleep).wait.set(wait.clone());
+    Ok(wait)
+}
+
+unsafe extern "C" fn am_send(
+    slf: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    let outcome = guard(None, || {
+        // SAFETY: the interpreter passes a live object.
+        let sleep = unsafe { Ref::view(&slf) };
+        Ok(Some(match sleep::resume(&driven(sleep)?)? {
+            Resumed::Yielded(value) => (ffi::PySendResult::PYGEN_NEXT, value),
+            Resumed::Returned(value) => (ffi::PySendResult::PYGEN_RETURN, value),
+        }))
+    });
+    match outcome {
+        Some((status, value)) => {
+            // SAFETY: `result` is where the caller wants the value.
+            unsafe { *result = value.into_ptr() };
+            status
+        }
+        None => ffi::PySendResult::PYGEN_ERROR,
+    }
+}
+
+fn send(sleep: &Ref, _value: &Ref) -> Result<Ref> {
+    sleep::resume(&driven(sleep)?)?.into_send()
+}
+
+fn throw(sleep: &Ref, args: Args<'_>) -> Result<Ref> {
+    let [class, value, traceback] = args.bind("throw", ["type", "value", "traceback"], 3, 1)?;
+    let exception = thrown_exception(class.expect("required"), value, traceback)?;
+    fields(sleep).used.set(true);
+    match fields(sleep).wait.take() {
+        Some(wait) => sleep::throw_into(&wait, exception),
+        None => raise_object(exception),
+    }
+}
+
+fn close(sleep: &Ref) -> Result<Ref> {
+    fields(sleep).used.set(true);
+    if let Some(wait) = fields(sleep).wait.take() {
+        sleep::abandon(&wait)?;
+    }
+    Ok(none())
+}
+
+/// Says that a sleep was never awaited, in the words of a coroutine.
+#[cold]
+fn warn_unused(sleep: &Ref) {
+    aside(|| {
+        // SAFETY: a static warning class and a text that ends with a null byte.
+        let status = unsafe {
+            ffi::PyErr_WarnEx(ffi::PyExc_RuntimeWarning, c"coroutine 'sleep' was never awaited".as_ptr(), 1)
+        };
+        if status < 0 {
+            crate::native::write_unraisable(sleep);
+        }
+    });
+}
+
+unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: the interpreter passes an object that is alive again for this call.
+        let sleep = unsafe { Ref::view(&slf) };
+        if !fields(sleep).used.replace(true) {
+            warn_unused(sleep);
+        }
+        Ok(())
+    });
+}
+
+unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: called by the collector with a live object.
+    unsafe {
+        let sleep = Ref::view(&slf);
+        let own = fields(sleep);
+        let mut status = visit(sleep.type_ptr().cast(), arg);
+        for slot in [&own.delay, &own.result, &own.wait] {
+            if status == 0 {
+                status = slot.traverse(visit, arg);
+            }
+        }
+        status
+    }
+}
+
+fn clear_fields(sleep: &Ref) {
+    let own = fields(sleep);
+    for slot in [&own.delay, &own.result, &own.wait] {
+        drop(slot.take());
+    }
+}
+
+unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
+    guard(0, || {
+        // SAFETY: called by the collector with a live object.
+        clear_fields(unsafe { Ref::view(&slf) });
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: called when the last reference is gone. The finalizer may run Python code, which may
+        // keep the object. The memory is given back last.
+        unsafe {
+            if !fields(Ref::view(&slf)).used.get() && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
+                return Ok(());
+            }
+            ffi::PyObject_GC_UnTrack(slf.cast());
+            clear_fields(Ref::view(&slf));
+            FREE.recycle(slf);
+        }
+        Ok(())
+    });
+}

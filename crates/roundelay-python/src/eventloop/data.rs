@@ -1,0 +1,140 @@
+//! The state of a loop.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::os::fd::RawFd;
+
+use pyo3::ffi;
+use roundelay::{Clock, Pacer, Reactor, Readiness, Ready, TimerId, Timers};
+
+use crate::native::{Ref, Slot};
+
+use super::word::Word;
+
+/// A point in the loop's time in seconds, ordered as floats are. Never NaN.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+pub struct When(pub f64);
+
+impl Eq for When {}
+
+#[allow(clippy::derive_ord_xor_partial_ord)]
+impl Ord for When {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// The handles of one descriptor.
+#[derive(Default)]
+pub struct Watch {
+    /// Run while the descriptor is readable.
+    pub reader: Option<Ref>,
+    /// Run while the descriptor is writable.
+    pub writer: Option<Ref>,
+}
+
+/// The state of a loop. Touched only by attached threads, so the GIL serialises all access but to the
+/// reactor, which is made for sharing. No borrow of a `RefCell` lives across a call into Python.
+pub struct LoopData {
+    /// What is ready, in the order in which it will run.
+    pub ready: RefCell<Ready<Word>>,
+    /// What becomes ready later. A word of kind `Sleep` owns the sleeping task.
+    pub timers: RefCell<Timers<When, Word>>,
+    /// Handles by descriptor. What is in here is registered with the reactor.
+    pub watched: RefCell<HashMap<RawFd, Watch>>,
+    /// Waits for descriptors. Gone once the loop is closed.
+    pub reactor: RefCell<Option<std::sync::Arc<Reactor>>>,
+    /// Wakes the reactor from other threads.
+    pub wakeup: roundelay::Wakeup,
+    /// What the last wait found; kept for its memory.
+    pub readiness: RefCell<Readiness>,
+    /// When to poll.
+    pub pacer: RefCell<Pacer>,
+    /// Real or virtual.
+    pub clock: Clock,
+    /// Timers due within this many seconds from now count as due.
+    pub resolution: f64,
+    /// `hash(loop)`, for the dict of current tasks.
+    pub hash: Cell<ffi::Py_hash_t>,
+    /// Debug mode.
+    pub debug: Cell<bool>,
+    /// `close()` was called.
+    pub closed: Cell<bool>,
+    /// `stop()` was called; the present turn is the last.
+    pub stopping: Cell<bool>,
+    /// `threading.get_ident()` of the thread that runs the loop, zero if none does.
+    pub thread: Cell<u64>,
+    /// Descriptors that the loop watches for itself (its self-pipe).
+    pub internal: Cell<usize>,
+    /// The task factory, if one is set.
+    pub task_factory: Slot,
+}
+
+impl LoopData {
+    /// A loop that is not running.
+    pub fn new(clock: Clock) -> std::io::Result<Self> {
+        let reactor = Reactor::new()?;
+        Ok(Self {
+            ready: RefCell::new(Ready::new()),
+            timers: RefCell::new(Timers::new()),
+            watched: RefCell::default(),
+            wakeup: reactor.wakeup(),
+            reactor: RefCell::new(Some(std::sync::Arc::new(reactor))),
+            readiness: RefCell::new(Readiness::new()),
+            pacer: RefCell::new(Pacer::new()),
+            resolution: clock.resolution().as_secs_f64(),
+            clock,
+            hash: Cell::new(0),
+            debug: Cell::new(false),
+            closed: Cell::new(false),
+            stopping: Cell::new(false),
+            thread: Cell::new(0),
+            internal: Cell::new(0),
+            task_factory: Slot::empty(),
+        })
+    }
+
+    /// Puts a word behind all that is ready.
+    #[inline]
+    pub fn push(&self, word: Word) {
+        self.ready.borrow_mut().push(word);
+    }
+
+    /// Has `word` become ready at `when` (seconds of the loop's clock).
+    #[inline]
+    pub fn add_timer(&self, when: f64, word: Word) -> u32 {
+        self.timers.borrow_mut().insert(When(when), word).0
+    }
+
+    /// Takes back what `add_timer` was given, if the timer was not due yet.
+    pub fn cancel_timer(&self, timer: u32) -> Option<Word> {
+        self.timers.borrow_mut().cancel(TimerId(timer))
+    }
+
+    /// Puts `word` in the place of what `add_timer` was given.
+    pub fn replace_timer(&self, timer: u32, word: Word) -> Option<Word> {
+        self.timers.borrow_mut().replace(TimerId(timer), word)
+    }
+
+    /// The loop's time in seconds, the same number as `time.monotonic()` of a real clock.
+    #[inline]
+    pub fn time(&self) -> f64 {
+        let now = self.clock.now();
+        // As CPython converts its nanoseconds, so that the two agree to the last bit.
+        now.as_nanos() as f64 / 1e9
+    }
+
+    /// Whether a thread runs the loop.
+    #[inline]
+    pub fn is_running(&self) -> bool {
+        self.thread.get() != 0
+    }
+
+    /// Everything the loop holds on to, taken out; to be dropped by the caller.
+    pub fn take_everything(&self) -> (Vec<Word>, Vec<Word>, Vec<Watch>) {
+        let ready = self.ready.borrow_mut().drain();
+        let timers = self.timers.borrow_mut().drain();
+        let watched = std::mem::take(&mut *self.watched.borrow_mut());
+        (ready, timers, watched.into_values().collect())
+    }
+}

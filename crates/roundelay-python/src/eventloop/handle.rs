@@ -1,0 +1,459 @@
+//! Native handles: true subclasses of `asyncio.Handle` and `asyncio.TimerHandle`, whose Python methods
+//! (`__repr__`, comparisons, `get_context`) work on the attributes defined here.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+
+use pyo3::ffi;
+
+use crate::imports::{imports, names};
+use crate::native::gc::{FreeList, release, track};
+use crate::native::trampoline::guard;
+use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::{
+    Raised, Ref, Result, Slot, aside, boolean, dict, float, none, raise_text, string, take_raised, text_of, tuple,
+};
+use crate::statics::{TypeCell, UNSET};
+use crate::{attribute, method0, unary_slot};
+
+use super::object::native;
+
+static HANDLE: TypeCell = UNSET;
+static TIMER_HANDLE: TypeCell = UNSET;
+
+static FREE: FreeList = FreeList::new(4096);
+static FREE_TIMERS: FreeList = FreeList::new(4096);
+
+/// Offset of our fields: behind the slots of `asyncio.TimerHandle`, the larger of the two base classes.
+const BODY: usize = 96;
+const SIZE: usize = BODY + size_of::<HandleBody>();
+
+/// Arguments of a callback.
+pub enum Arguments {
+    /// None.
+    None,
+    /// One, kept without a tuple.
+    One(Ref),
+    /// A tuple.
+    Many(Ref),
+}
+
+/// Fields of a handle.
+#[repr(C)]
+struct HandleBody {
+    callback: Slot,
+    /// The argument, or a tuple of them, as `shape` says.
+    args: Slot,
+    context: Slot,
+    event_loop: Slot,
+    source_traceback: Slot,
+    /// `repr` as it was before `cancel()` (debug mode).
+    repr: Slot,
+    /// `when` as it was given, if that was not a float.
+    when_given: Slot,
+    /// Seconds of the loop's clock.
+    when: Cell<f64>,
+    /// The timer; meaningful while `scheduled`.
+    timer: Cell<u32>,
+    /// 0: no arguments, 1: one, 2: a tuple.
+    shape: Cell<u8>,
+    cancelled: Cell<bool>,
+    /// In the loop's timers.
+    scheduled: Cell<bool>,
+}
+
+fn body(handle: &Ref) -> &HandleBody {
+    // SAFETY: only called for instances of our two types, which have this body at this offset.
+    unsafe { &*handle.as_ptr().cast::<u8>().add(BODY).cast() }
+}
+
+/// Makes both types.
+pub fn make_types() -> Result<(Ref, Ref)> {
+    for class in [&imports().handle_class, &imports().timer_handle_class] {
+        // SAFETY: a class is a type object.
+        let size = unsafe { (*class.as_ptr().cast::<ffi::PyTypeObject>()).tp_basicsize };
+        if size as usize > BODY {
+            // SAFETY: a static exception class.
+            return raise_text(
+                unsafe { ffi::PyExc_ImportError },
+                &format!("roundelay expects an asyncio.TimerHandle of at most {BODY} bytes, this one takes {size}"),
+            );
+        }
+    }
+    let handle = builder(c"roundelay.Handle").build(Some(&imports().handle_class))?;
+    HANDLE.set(type_of_class(&handle));
+    let timer = builder(c"roundelay.TimerHandle")
+        .slot((ffi::Py_tp_hash, hash as *mut c_void))
+        .slot((ffi::Py_tp_richcompare, compare_by_python as *mut c_void))
+        .methods([method0!(c"when", when, c"when()\n--\n\nThe time of the call, in seconds of the loop's clock.")])
+        .attributes([attribute!(c"_when", when), attribute!(c"_scheduled", scheduled_attr)])
+        .build(Some(&imports().timer_handle_class))?;
+    TIMER_HANDLE.set(type_of_class(&timer));
+    for class in [&handle, &timer] {
+        crate::future::object::adjust_type(class);
+    }
+    Ok((handle, timer))
+}
+
+fn builder(name: &'static std::ffi::CStr) -> TypeBuilder {
+    TypeBuilder::new(name, SIZE)
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
+        .collected(dealloc, traverse, clear)
+        .slot(unary_slot!(Py_tp_repr, repr))
+        .methods([
+            method0!(c"cancel", cancel, c"cancel()\n--\n\nCancel the callback."),
+            method0!(c"cancelled", cancelled, c"cancelled()\n--\n\nWhether the callback was cancelled."),
+            method0!(c"get_context", get_context, c"get_context()\n--\n\nThe context that the callback runs in."),
+            method0!(c"_run", run_method, c"_run()\n--\n\n"),
+        ])
+        .attributes([
+            attribute!(c"_callback", callback),
+            attribute!(c"_args", arguments),
+            attribute!(c"_context", get_context),
+            attribute!(c"_loop", loop_attr),
+            attribute!(c"_cancelled", cancelled),
+            attribute!(c"_source_traceback", source_traceback),
+            attribute!(c"_repr", kept_repr),
+        ])
+}
+
+fn fill(handle: &Ref, event_loop: &Ref, callback: &Ref, args: Arguments, context: Option<&Ref>) -> Result<()> {
+    let fields = body(handle);
+    fields.context.set(match context {
+        Some(context) => context.clone(),
+        None => Ref::copied_context()?,
+    });
+    fields.event_loop.set(event_loop.clone());
+    fields.callback.set(callback.clone());
+    match args {
+        Arguments::None => {}
+        Arguments::One(only) => {
+            fields.args.set(only);
+            fields.shape.set(1);
+        }
+        Arguments::Many(many) => {
+            fields.args.set(many);
+            fields.shape.set(2);
+        }
+    }
+    if native(event_loop).is_some_and(|state| state.debug.get()) {
+        fields.source_traceback.set(imports().extract_stack.call([])?);
+    }
+    track(handle);
+    Ok(())
+}
+
+/// A handle; without a context it runs in a copy of the current one.
+#[inline]
+pub fn make(event_loop: &Ref, callback: &Ref, args: Arguments, context: Option<&Ref>) -> Result<Ref> {
+    // SAFETY: the type is made, `SIZE` is its basic size.
+    let handle = unsafe { FREE.allocate(HANDLE.get(), SIZE) }?;
+    fill(&handle, event_loop, callback, args, context)?;
+    Ok(handle)
+}
+
+/// A timer handle that is not scheduled yet.
+pub fn make_timer(
+    event_loop: &Ref,
+    when: f64,
+    given: Option<Ref>,
+    callback: &Ref,
+    args: Arguments,
+    context: Option<&Ref>,
+) -> Result<Ref> {
+    // SAFETY: the type is made, `SIZE` is its basic size.
+    let handle = unsafe { FREE_TIMERS.allocate(TIMER_HANDLE.get(), SIZE) }?;
+    fill(&handle, event_loop, callback, args, context)?;
+    body(&handle).when.set(when);
+    // SAFETY: live.
+    body(&handle).when_given.put(given.filter(|given| unsafe { ffi::PyFloat_CheckExact(given.as_ptr()) == 0 }));
+    Ok(handle)
+}
+
+/// Notes that the loop's timers hold the handle.
+#[inline]
+pub fn scheduled(handle: &Ref, timer: u32) {
+    body(handle).timer.set(timer);
+    body(handle).scheduled.set(true);
+}
+
+/// Notes that the handle was due and left the loop's timers.
+#[inline]
+pub fn due(handle: &Ref) {
+    body(handle).scheduled.set(false);
+}
+
+/// Whether the object is one of ours.
+#[inline]
+pub fn is_native(handle: &Ref) -> bool {
+    handle.is_exact(HANDLE.get()) || handle.is_exact(TIMER_HANDLE.get())
+}
+
+/// Whether a native handle is cancelled.
+#[inline]
+pub fn is_cancelled(handle: &Ref) -> bool {
+    body(handle).cancelled.get()
+}
+
+/// Runs the callback in its context. An exception is reported to the loop's handler, but for
+/// `SystemExit` and `KeyboardInterrupt`, which end the loop's run.
+#[inline]
+pub fn run(handle: &Ref) -> Result<()> {
+    let fields = body(handle);
+    if fields.cancelled.get() {
+        return Ok(());
+    }
+    let (Some(callback), Some(context)) = (fields.callback.get(), fields.context.get()) else { return Ok(()) };
+    let args = fields.args.get();
+    // SAFETY: a live context.
+    let outcome = if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
+        Err(Raised)
+    } else {
+        let outcome = match (&args, fields.shape.get()) {
+            (Some(only), 1) => callback.call([only]),
+            (Some(many), _) => callback.call_tuple(many, None),
+            (None, _) => callback.call([]),
+        };
+        let outcome = outcome.map(drop);
+        exit(&context, outcome.is_err());
+        outcome
+    };
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Raised) => report(&callback, arguments(handle).ok().as_ref(), Some(handle), fields.event_loop.get().as_ref()),
+    }
+}
+
+/// Leaves a context; an exception that is set survives.
+#[inline]
+fn exit(context: &Ref, failed: bool) {
+    // SAFETY: this thread entered the live context. Exiting fails only if user code left it behind our
+    // back; then there is nothing to leave.
+    let leave = || unsafe {
+        if ffi::PyContext_Exit(context.as_ptr()) < 0 {
+            ffi::PyErr_Clear();
+        }
+    };
+    if failed { aside(leave) } else { leave() }
+}
+
+/// Takes the exception that a callback raised to the loop's exception handler, in asyncio's words.
+#[cold]
+pub fn report(callback: &Ref, args: Option<&Ref>, handle: Option<&Ref>, event_loop: Option<&Ref>) -> Result<()> {
+    // SAFETY: static exception classes.
+    let fatal = unsafe {
+        ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) != 0
+            || ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) != 0
+    };
+    if fatal {
+        return Err(Raised);
+    }
+    let (Some(exception), Some(event_loop)) = (take_raised(), event_loop) else { return Ok(()) };
+    let no_args = tuple(&[])?;
+    let args = args.filter(|args| !args.is_none()).unwrap_or(&no_args);
+    let shown = format_callback(callback, args, native(event_loop).is_some_and(|state| state.debug.get()))?;
+    let message = string(&format!("Exception in callback {}", text_of(&shown)?))?;
+    let context = dict(&[(c"message", &message), (c"exception", &exception)])?;
+    if let Some(handle) = handle {
+        let extra = body(handle).source_traceback.get();
+        for (name, value) in [(c"handle", Some(handle)), (c"source_traceback", extra.as_ref())] {
+            if let Some(value) = value {
+                // SAFETY: all live.
+                crate::native::check(unsafe {
+                    ffi::PyDict_SetItemString(context.as_ptr(), name.as_ptr(), value.as_ptr())
+                })?;
+            }
+        }
+    }
+    event_loop.call_method(&names().call_exception_handler, [&context]).map(drop)
+}
+
+/// asyncio's description of a callback; newer versions show arguments in debug mode only.
+fn format_callback(callback: &Ref, args: &Ref, debug: bool) -> Result<Ref> {
+    let format = &imports().format_callback_source;
+    if debug {
+        let keyword = tuple(&[&string("debug")?])?;
+        if let Ok(text) = format.call_kw([callback, args], &keyword, &boolean(true)) {
+            return Ok(text);
+        }
+        drop(take_raised());
+    }
+    format.call([callback, args])
+}
+
+/// `cancel()`
+fn cancel(handle: &Ref) -> Result<Ref> {
+    let fields = body(handle);
+    if fields.cancelled.get() {
+        return Ok(none());
+    }
+    fields.cancelled.set(true);
+    let Some(event_loop) = fields.event_loop.get() else { return Ok(none()) };
+    let owner = if fields.scheduled.replace(false) {
+        native(&event_loop).and_then(|state| state.cancel_timer(fields.timer.get()))
+    } else {
+        None
+    };
+    if native(&event_loop).is_some_and(|state| state.debug.get()) {
+        // Keeps what a warning such as "Executing <Handle...> took 2.5 seconds" will want to show.
+        // SAFETY: live; a new reference or null.
+        let text = unsafe { Ref::owned_or_raised(ffi::PyObject_Repr(handle.as_ptr())) }?;
+        fields.repr.set(text);
+    }
+    drop(fields.callback.take());
+    drop(fields.args.take());
+    drop(owner);
+    Ok(none())
+}
+
+fn run_method(handle: &Ref) -> Result<Ref> {
+    run(handle).map(|()| none())
+}
+
+fn repr(handle: &Ref) -> Result<Ref> {
+    match body(handle).repr.get() {
+        Some(kept) => Ok(kept),
+        None => imports().handle_class.getattr(&string("__repr__")?)?.call([handle]),
+    }
+}
+
+fn cancelled(handle: &Ref) -> Result<Ref> {
+    Ok(boolean(body(handle).cancelled.get()))
+}
+
+fn get_context(handle: &Ref) -> Result<Ref> {
+    Ok(body(handle).context.get().unwrap_or_else(none))
+}
+
+fn callback(handle: &Ref) -> Result<Ref> {
+    Ok(body(handle).callback.get().unwrap_or_else(none))
+}
+
+/// `_args`: a tuple, or `None` once cancelled.
+fn arguments(handle: &Ref) -> Result<Ref> {
+    let fields = body(handle);
+    match fields.args.get() {
+        Some(only) if fields.shape.get() == 1 => tuple(&[&only]),
+        Some(many) => Ok(many),
+        None if fields.cancelled.get() => Ok(none()),
+        None => tuple(&[]),
+    }
+}
+
+fn loop_attr(handle: &Ref) -> Result<Ref> {
+    Ok(body(handle).event_loop.get().unwrap_or_else(none))
+}
+
+fn source_traceback(handle: &Ref) -> Result<Ref> {
+    Ok(body(handle).source_traceback.get().unwrap_or_else(none))
+}
+
+fn kept_repr(handle: &Ref) -> Result<Ref> {
+    Ok(body(handle).repr.get().unwrap_or_else(none))
+}
+
+fn when(handle: &Ref) -> Result<Ref> {
+    match body(handle).when_given.get() {
+        Some(given) => Ok(given),
+        None => float(body(handle).when.get()),
+    }
+}
+
+fn scheduled_attr(handle: &Ref) -> Result<Ref> {
+    Ok(boolean(body(handle).scheduled.get()))
+}
+
+unsafe extern "C" fn hash(slf: *mut ffi::PyObject) -> ffi::Py_hash_t {
+    guard(-1, || {
+        // SAFETY: the interpreter passes a live handle.
+        let when = when(unsafe { Ref::view(&slf) })?;
+        // SAFETY: live.
+        Ok(unsafe { ffi::PyObject_Hash(when.as_ptr()) })
+    })
+}
+
+/// Comparisons are those of `asyncio.TimerHandle`, which look at the attributes.
+unsafe extern "C" fn compare_by_python(a: *mut ffi::PyObject, b: *mut ffi::PyObject, op: c_int) -> *mut ffi::PyObject {
+    crate::native::trampoline::guard_object(|| {
+        let name = match op {
+            ffi::Py_LT => "__lt__",
+            ffi::Py_LE => "__le__",
+            ffi::Py_EQ => "__eq__",
+            ffi::Py_NE => "__ne__",
+            ffi::Py_GT => "__gt__",
+            _ => "__ge__",
+        };
+        // SAFETY: the interpreter passes live objects.
+        let (a, b) = unsafe { (Ref::view(&a), Ref::view(&b)) };
+        imports().timer_handle_class.getattr(&string(name)?)?.call([a, b])
+    })
+}
+
+unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: called by the collector with a live handle.
+    unsafe {
+        let handle = Ref::view(&slf);
+        let status = visit(handle.type_ptr().cast(), arg);
+        if status != 0 {
+            return status;
+        }
+        let fields = body(handle);
+        for slot in [
+            &fields.callback,
+            &fields.args,
+            &fields.context,
+            &fields.event_loop,
+            &fields.source_traceback,
+            &fields.when_given,
+        ] {
+            let status = slot.traverse(visit, arg);
+            if status != 0 {
+                return status;
+            }
+        }
+        0
+    }
+}
+
+fn clear_fields(handle: &Ref) {
+    let fields = body(handle);
+    for slot in [
+        &fields.callback,
+        &fields.args,
+        &fields.context,
+        &fields.event_loop,
+        &fields.source_traceback,
+        &fields.repr,
+        &fields.when_given,
+    ] {
+        drop(slot.take());
+    }
+}
+
+unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
+    guard(0, || {
+        // SAFETY: called by the collector with a live handle.
+        clear_fields(unsafe { Ref::view(&slf) });
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: called when the last reference is gone; the memory is given back last.
+        unsafe {
+            ffi::PyObject_GC_UnTrack(slf.cast());
+            ffi::PyObject_ClearWeakRefs(slf);
+            let handle = Ref::view(&slf);
+            clear_fields(handle);
+            if handle.is_exact(HANDLE.get()) {
+                FREE.recycle(slf);
+            } else if handle.is_exact(TIMER_HANDLE.get()) {
+                FREE_TIMERS.recycle(slf);
+            } else {
+                release(slf);
+            }
+        }
+        Ok(())
+    });
+}

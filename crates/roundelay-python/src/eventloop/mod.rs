@@ -1,0 +1,21 @@
+//! The event loop: `roundelay._core.LoopBase`, over the engine of the `roundelay` crate.
+//!
+//! Python's `roundelay.EventLoop` derives from it and from `asyncio.SelectorEventLoop`, whose Python
+//! code still provides what is not native yet (sockets, subprocesses, the executor, error reports).
+
+mod data;
+pub mod handle;
+mod object;
+mod poll;
+mod run;
+mod schedule;
+mod tasks;
+mod turn;
+mod watch;
+mod word;
+
+pub use data::LoopData;
+pub use object::{data, is_native, is_plain, make_type, native, register_class};
+pub use schedule::{call_soon, check_closed as check_open, current_or_policy, push, running};
+pub use tasks::create_task;
+pub use word::Word;

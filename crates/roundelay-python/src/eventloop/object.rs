@@ -1,0 +1,354 @@
+//! Life of a loop object, and its table of methods.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use pyo3::ffi;
+use roundelay::Clock;
+
+use crate::compat::current;
+use crate::imports::names;
+use crate::native::gc::{generic_alloc, release};
+use crate::native::trampoline::{guard, guard_object};
+use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::{Ref, Result, boolean, integer, none};
+use crate::statics::{GilCell, TypeCell, UNSET};
+use crate::{attribute, method, method0, method1};
+
+use super::data::LoopData;
+use super::word::{Kind, Word};
+use super::{run, schedule, tasks, watch};
+
+/// The type `LoopBase`.
+static LOOP_BASE: TypeCell = UNSET;
+
+/// The class `roundelay.EventLoop`, whose instances need no further check.
+static EVENT_LOOP: TypeCell = UNSET;
+
+/// `LoopBase.call_soon`, to see whether a subclass overrides it.
+static CALL_SOON: GilCell<*mut ffi::PyObject> = GilCell::new(ptr::null_mut());
+
+#[repr(C)]
+struct LoopObject {
+    head: ffi::PyObject,
+    data: LoopData,
+}
+
+/// Makes the type.
+pub fn make_type() -> Result<Ref> {
+    let class = TypeBuilder::new(c"roundelay._core.LoopBase", size_of::<LoopObject>())
+        .flags(ffi::Py_TPFLAGS_BASETYPE)
+        .doc(c"The native part of roundelay.EventLoop.")
+        .slot((ffi::Py_tp_new, new as *mut c_void))
+        .collected(dealloc, traverse, clear)
+        .methods(methods())
+        .attributes(attributes())
+        .build(None)?;
+    LOOP_BASE.set(type_of_class(&class));
+    CALL_SOON.set(class.getattr(&names().call_soon)?.into_ptr());
+    Ok(class)
+}
+
+/// Tells the native code which Python class derives from `LoopBase` for everyday use.
+pub fn register_class(class: &Ref) {
+    EVENT_LOOP.set(type_of_class(class));
+    // The class lives as long as the process, like every native type.
+    std::mem::forget(class.clone());
+}
+
+fn methods() -> Vec<ffi::PyMethodDef> {
+    vec![
+        method!(c"call_soon", schedule::call_soon_method, c"call_soon($self, callback, /, *args, context=None)\n--\n\nRun the callback in the next turn."),
+        method!(c"call_soon_threadsafe", schedule::call_soon_threadsafe, c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\nLike call_soon(), from any thread."),
+        method!(c"call_later", schedule::call_later, c"call_later($self, delay, callback, /, *args, context=None)\n--\n\nRun the callback after delay seconds."),
+        method!(c"call_at", schedule::call_at, c"call_at($self, when, callback, /, *args, context=None)\n--\n\nRun the callback when the loop's clock shows when (seconds)."),
+        method0!(c"time", schedule::time, c"time()\n--\n\nThe loop's clock in seconds."),
+        method0!(c"create_future", tasks::create_future, c"create_future()\n--\n\nA new Future of this loop."),
+        method!(c"create_task", tasks::create_task, c"create_task($self, coro, /, **kwargs)\n--\n\nSchedule a coroutine as a Task."),
+        method0!(c"is_running", is_running, c"is_running()\n--\n\nWhether a thread runs the loop."),
+        method0!(c"is_closed", is_closed, c"is_closed()\n--\n\nWhether the loop was closed."),
+        method0!(c"get_debug", get_debug, c"get_debug()\n--\n\nWhether debug mode is on."),
+        method0!(c"stop", stop, c"stop()\n--\n\nStop after the present turn."),
+        method0!(c"run_forever", run::run_forever, c"run_forever()\n--\n\nRun until stop() is called."),
+        method0!(c"_run_once", run::run_once, c"_run_once()\n--\n\nRun one turn."),
+        method!(c"_add_reader", watch::add_reader, c"_add_reader($self, fd, callback, /, *args)\n--\n\n"),
+        method!(c"_add_writer", watch::add_writer, c"_add_writer($self, fd, callback, /, *args)\n--\n\n"),
+        method1!(c"_remove_reader", watch::remove_reader, c"_remove_reader($self, fd, /)\n--\n\n"),
+        method1!(c"_remove_writer", watch::remove_writer, c"_remove_writer($self, fd, /)\n--\n\n"),
+        method0!(c"_write_to_self", schedule::write_to_self, c"_write_to_self()\n--\n\n"),
+        method1!(c"_add_callback", schedule::add_callback, c"_add_callback($self, handle, /)\n--\n\n"),
+        method1!(c"_add_callback_signalsafe", schedule::add_callback_signalsafe, c"_add_callback_signalsafe($self, handle, /)\n--\n\n"),
+        method1!(c"_timer_handle_cancelled", timer_handle_cancelled, c"_timer_handle_cancelled($self, handle, /)\n--\n\n"),
+        method0!(c"_check_closed", schedule::check_closed_method, c"_check_closed()\n--\n\n"),
+        method0!(c"_discard", discard, c"_discard()\n--\n\nLet go of everything a closed loop still holds."),
+    ]
+}
+
+fn attributes() -> Vec<ffi::PyGetSetDef> {
+    vec![
+        attribute!(c"_debug", get_debug, set_debug),
+        attribute!(c"_closed", is_closed, set_closed),
+        attribute!(c"_stopping", stopping, set_stopping),
+        attribute!(c"_thread_id", thread_id, set_thread_id),
+        attribute!(c"_task_factory", task_factory, set_task_factory),
+        attribute!(c"_internal_fds", internal_fds, set_internal_fds),
+        attribute!(c"_ready", ready_list, ignore),
+        attribute!(c"_scheduled", scheduled_list, ignore),
+    ]
+}
+
+/// The state of a loop that is known to be native.
+#[inline]
+pub fn data(event_loop: &Ref) -> &LoopData {
+    debug_assert!(event_loop.is_instance(LOOP_BASE.get()));
+    // SAFETY: an instance of `LoopBase`; its state lives as long as the object.
+    unsafe { &(*event_loop.as_ptr().cast::<LoopObject>()).data }
+}
+
+/// The state of a loop, if it is native.
+#[inline]
+pub fn native(event_loop: &Ref) -> Option<&LoopData> {
+    (event_loop.is_exact(EVENT_LOOP.get()) || event_loop.is_instance(LOOP_BASE.get())).then(|| data(event_loop))
+}
+
+/// Whether entries for this loop may go straight to its ring: it is native, and if its class is the
+/// user's, that one leaves `call_soon` alone.
+#[inline]
+pub fn is_native(event_loop: &Ref) -> bool {
+    event_loop.is_exact(EVENT_LOOP.get()) || is_faithful_subclass(event_loop)
+}
+
+/// Whether the loop is exactly a `roundelay.EventLoop`, so that none of its methods can be the user's.
+#[inline]
+pub fn is_plain(event_loop: &Ref) -> bool {
+    event_loop.is_exact(EVENT_LOOP.get())
+}
+
+#[cold]
+fn is_faithful_subclass(event_loop: &Ref) -> bool {
+    if !event_loop.is_instance(LOOP_BASE.get()) {
+        return false;
+    }
+    // SAFETY: a live type.
+    let class = unsafe { Ref::borrowed(event_loop.type_ptr().cast()) };
+    match class.getattr(&names().call_soon) {
+        Ok(method) => method.is_ptr(CALL_SOON.get()),
+        Err(_) => {
+            drop(crate::native::take_raised());
+            false
+        }
+    }
+}
+
+unsafe extern "C" fn new(
+    ty: *mut ffi::PyTypeObject,
+    _args: *mut ffi::PyObject,
+    _kwargs: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guard_object(|| {
+        let state = LoopData::new(Clock::Monotonic).or_else(crate::error::raise_io)?;
+        // SAFETY: a finished type; the state is written before anyone sees the object. The object is
+        // untracked meanwhile, so that the collector does not look at a state that is not there.
+        unsafe {
+            let event_loop = generic_alloc(ty)?;
+            ptr::write(&raw mut (*event_loop.as_ptr().cast::<LoopObject>()).data, state);
+            data(&event_loop).hash.set(ffi::PyObject_Hash(event_loop.as_ptr()));
+            current::prepare(&event_loop)?;
+            Ok(event_loop)
+        }
+    })
+}
+
+fn is_running(event_loop: &Ref) -> Result<Ref> {
+    Ok(boolean(data(event_loop).is_running()))
+}
+
+fn is_closed(event_loop: &Ref) -> Result<Ref> {
+    Ok(boolean(data(event_loop).closed.get()))
+}
+
+fn set_closed(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
+    data(event_loop).closed.set(flag(value)?);
+    Ok(())
+}
+
+fn get_debug(event_loop: &Ref) -> Result<Ref> {
+    Ok(boolean(data(event_loop).debug.get()))
+}
+
+fn set_debug(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
+    data(event_loop).debug.set(flag(value)?);
+    Ok(())
+}
+
+fn stop(event_loop: &Ref) -> Result<Ref> {
+    data(event_loop).stopping.set(true);
+    Ok(none())
+}
+
+fn stopping(event_loop: &Ref) -> Result<Ref> {
+    Ok(boolean(data(event_loop).stopping.get()))
+}
+
+fn set_stopping(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
+    data(event_loop).stopping.set(flag(value)?);
+    Ok(())
+}
+
+fn flag(value: Option<&Ref>) -> Result<bool> {
+    value.map_or(Ok(false), Ref::truthy)
+}
+
+fn thread_id(event_loop: &Ref) -> Result<Ref> {
+    match data(event_loop).thread.get() {
+        0 => Ok(none()),
+        thread => integer(thread),
+    }
+}
+
+fn set_thread_id(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
+    let thread = match value.filter(|value| !value.is_none()) {
+        // SAFETY: live.
+        Some(value) => unsafe { ffi::PyLong_AsUnsignedLongLong(value.as_ptr()) },
+        None => 0,
+    };
+    if thread == u64::MAX && crate::native::raised() {
+        return Err(crate::native::Raised);
+    }
+    data(event_loop).thread.set(thread);
+    Ok(())
+}
+
+fn task_factory(event_loop: &Ref) -> Result<Ref> {
+    Ok(data(event_loop).task_factory.get().unwrap_or_else(none))
+}
+
+fn set_task_factory(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
+    data(event_loop).task_factory.put(value.filter(|value| !value.is_none()).cloned());
+    Ok(())
+}
+
+fn internal_fds(event_loop: &Ref) -> Result<Ref> {
+    integer(data(event_loop).internal.get() as u64)
+}
+
+fn set_internal_fds(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
+    let count = value.map_or(Ok(0.0), Ref::to_f64)?;
+    data(event_loop).internal.set(count as usize);
+    Ok(())
+}
+
+/// `_ready` as a list, for those who look: handles, and tasks for their steps.
+fn ready_list(event_loop: &Ref) -> Result<Ref> {
+    let shown = |word: &Word| {
+        // SAFETY: the word owns the object.
+        unsafe { Ref::borrowed(word.peek()) }
+    };
+    let entries = data(event_loop).ready.borrow().iter().map(shown).collect();
+    crate::native::list(entries)
+}
+
+/// `_scheduled` as a list: timer handles, and tasks that sleep.
+fn scheduled_list(event_loop: &Ref) -> Result<Ref> {
+    // SAFETY: the word owns the object.
+    let shown = |word: &Word| unsafe { Ref::borrowed(word.peek()) };
+    let entries = data(event_loop).timers.borrow().iter().map(shown).collect();
+    crate::native::list(entries)
+}
+
+/// asyncio's `__init__` sets these; here they are views.
+fn ignore(_: &Ref, _: Option<&Ref>) -> Result<()> {
+    Ok(())
+}
+
+fn timer_handle_cancelled(_: &Ref, _: &Ref) -> Result<Ref> {
+    Ok(none())
+}
+
+/// Lets go of everything a closed loop still holds: tasks that never ran are reported by their own end.
+fn discard(event_loop: &Ref) -> Result<Ref> {
+    let state = data(event_loop);
+    drop(state.reactor.borrow_mut().take());
+    drop(state.take_everything());
+    Ok(none())
+}
+
+unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: called by the collector with a live object; it runs no other code meanwhile.
+    unsafe {
+        let event_loop = Ref::view(&slf);
+        let status = visit(event_loop.type_ptr().cast(), arg);
+        if status != 0 {
+            return status;
+        }
+        let state = data(event_loop);
+        let status = state.task_factory.traverse(visit, arg);
+        if status != 0 {
+            return status;
+        }
+        let (Ok(ready), Ok(timers), Ok(watched)) =
+            (state.ready.try_borrow(), state.timers.try_borrow(), state.watched.try_borrow())
+        else {
+            // In the middle of a change: keep everything alive this time.
+            return 0;
+        };
+        for word in ready.iter().chain(timers.iter()) {
+            let status = visit_word(word, visit, arg);
+            if status != 0 {
+                return status;
+            }
+        }
+        for watch in watched.values() {
+            for handle in watch.reader.iter().chain(&watch.writer) {
+                let status = visit(handle.as_ptr(), arg);
+                if status != 0 {
+                    return status;
+                }
+            }
+        }
+        0
+    }
+}
+
+/// Visits the object of a word. A queued or sleeping task is not tracked by the collector; if the word is
+/// its only owner, what it refers to is visited in its place, so that cycles through it are found.
+unsafe fn visit_word(word: &Word, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    let object = word.peek();
+    // SAFETY: the word keeps the object alive; the types of untracked objects have a `tp_traverse`.
+    unsafe {
+        let borrowed = Ref::view(&object);
+        if word.kind() != Kind::Handle && borrowed.count() == 1 && !borrowed.is_tracked() {
+            return match (*borrowed.type_ptr()).tp_traverse {
+                Some(through) => through(object, visit, arg),
+                None => 0,
+            };
+        }
+        visit(object, arg)
+    }
+}
+
+unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
+    guard(0, || {
+        // SAFETY: called by the collector with a live object.
+        let state = data(unsafe { Ref::view(&slf) });
+        drop(state.task_factory.take());
+        drop(state.take_everything());
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: called when the last reference is gone. What is held is let go first, while the
+        // state is still whole; the state ends before its memory does.
+        unsafe {
+            ffi::PyObject_GC_UnTrack(slf.cast());
+            let state = data(Ref::view(&slf));
+            drop(state.task_factory.take());
+            drop(state.take_everything());
+            ptr::drop_in_place(&raw mut (*slf.cast::<LoopObject>()).data);
+            release(slf);
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,71 @@
+//! Waiting for descriptors: the one place where the thread is detached from the interpreter.
+
+use std::io;
+use std::time::Duration;
+
+use pyo3::ffi;
+use roundelay::{Reactor, Readiness};
+
+use crate::error::raise_io;
+use crate::native::{Raised, Result};
+
+use super::data::LoopData;
+use super::handle;
+use super::watch::forget_cancelled;
+use super::word::Word;
+
+/// Waits at most `timeout` (for ever if there is none), then queues the callbacks of what is ready, in
+/// the order in which the system reported it: reader before writer.
+pub fn poll(state: &LoopData, timeout: Option<Duration>) -> Result<()> {
+    let Some(reactor) = state.reactor.borrow().clone() else { return Ok(()) };
+    let mut readiness = state.readiness.take();
+    let outcome = wait(&reactor, &mut readiness, timeout);
+    let interrupted = match outcome {
+        Ok(()) => false,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+        Err(error) => {
+            state.readiness.replace(readiness);
+            return raise_io(error);
+        }
+    };
+    queue(state, &readiness);
+    state.readiness.replace(readiness);
+    // A signal may also have come through the wakeup descriptor, without interrupting anything.
+    // SAFETY: attached again.
+    if (interrupted || timeout != Some(Duration::ZERO)) && unsafe { ffi::PyErr_CheckSignals() } < 0 {
+        return Err(Raised);
+    }
+    Ok(())
+}
+
+/// The wait itself, detached unless it is known to return at once.
+fn wait(reactor: &Reactor, readiness: &mut Readiness, timeout: Option<Duration>) -> io::Result<()> {
+    // SAFETY: this thread is attached; between the two calls no Python object is touched: what is
+    // captured is plain Rust data that only this thread uses, or is made for sharing.
+    unsafe {
+        let thread = ffi::PyEval_SaveThread();
+        let outcome = reactor.wait(readiness, timeout);
+        ffi::PyEval_RestoreThread(thread);
+        outcome
+    }
+}
+
+fn queue(state: &LoopData, readiness: &Readiness) {
+    for (fd, ready) in readiness.iter() {
+        let (reader, writer) = match state.watched.borrow().get(&fd) {
+            Some(watch) => (
+                watch.reader.clone().filter(|_| ready.readable),
+                watch.writer.clone().filter(|_| ready.writable),
+            ),
+            None => continue,
+        };
+        for (found, readable) in [(reader, true), (writer, false)] {
+            let Some(found) = found else { continue };
+            if handle::is_cancelled(&found) {
+                forget_cancelled(state, fd, readable);
+            } else {
+                state.push(Word::handle(found));
+            }
+        }
+    }
+}

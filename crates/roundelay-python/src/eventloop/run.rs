@@ -1,0 +1,98 @@
+//! `run_forever`: what surrounds the turns.
+
+use crate::imports::{imports, names};
+use crate::native::{Ref, Result, aside, boolean, none, tuple};
+
+use super::data::LoopData;
+use super::object::data;
+use super::schedule::this_thread;
+use super::turn::turn;
+
+/// `_run_once()`: one turn, for those who drive the loop by hand.
+pub fn run_once(event_loop: &Ref) -> Result<Ref> {
+    turn(event_loop, data(event_loop)).map(|()| none())
+}
+
+/// `run_forever()`
+pub fn run_forever(event_loop: &Ref) -> Result<Ref> {
+    event_loop.call_method(&names().check_closed, [])?;
+    event_loop.call_method(&names().check_running, [])?;
+    let state = data(event_loop);
+    let debug = boolean(state.debug.get());
+    event_loop.call_method(&names().set_coroutine_origin_tracking, [&debug])?;
+    let hooks = imports().get_asyncgen_hooks.call([])?;
+    let mut wakeup_fd = None;
+    let outcome = enter(event_loop, state, &mut wakeup_fd).and_then(|()| turns(event_loop, state));
+    let left = aside(|| leave(event_loop, state, &hooks, wakeup_fd));
+    outcome.and(left).map(|()| none())
+}
+
+fn turns(event_loop: &Ref, state: &LoopData) -> Result<()> {
+    loop {
+        turn(event_loop, state)?;
+        if state.stopping.get() {
+            return Ok(());
+        }
+    }
+}
+
+/// Makes the loop the running one of this thread.
+fn enter(event_loop: &Ref, state: &LoopData, wakeup_fd: &mut Option<Ref>) -> Result<()> {
+    state.thread.set(this_thread()?);
+    let first = event_loop.getattr(&names().asyncgen_firstiter_hook)?;
+    let last = event_loop.getattr(&names().asyncgen_finalizer_hook)?;
+    imports().set_asyncgen_hooks.call([&first, &last])?;
+    imports().set_running_loop.call([event_loop])?;
+    *wakeup_fd = watch_signals(event_loop)?;
+    Ok(())
+}
+
+/// Undoes `enter`, as far as it went.
+fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, wakeup_fd: Option<Ref>) -> Result<()> {
+    state.stopping.set(false);
+    state.thread.set(0);
+    let mut outcome = imports().set_running_loop.call([&none()]).map(drop);
+    outcome = outcome.and(
+        event_loop.call_method(&names().set_coroutine_origin_tracking, [&boolean(false)]).map(drop),
+    );
+    outcome = outcome.and(imports().set_asyncgen_hooks.call_tuple(hooks, None).map(drop));
+    if let Some(previous) = wakeup_fd {
+        outcome = outcome.and(restore_signals(event_loop, &previous));
+    }
+    outcome
+}
+
+/// On the main thread: has the interpreter write to the loop's self-pipe when a signal comes, so that
+/// one that arrives just before the loop goes to sleep still wakes it. Returns what was set before, or
+/// nothing if signals are not ours to watch.
+fn watch_signals(event_loop: &Ref) -> Result<Option<Ref>> {
+    let Some(socket) = event_loop.getattr_opt(&crate::native::string("_csock")?)? else { return Ok(None) };
+    if socket.is_none() {
+        return Ok(None);
+    }
+    let ours = socket.call_method(&names().fileno, [])?;
+    let quiet = tuple(&[&crate::native::string("warn_on_full_buffer")?])?;
+    match imports().set_wakeup_fd.call_kw([&ours], &quiet, &boolean(false)) {
+        Ok(previous) if previous.to_f64()? >= 0.0 && !previous.equals(&ours)? => {
+            // Somebody else listens already: leave it to them.
+            imports().set_wakeup_fd.call_kw([&previous], &quiet, &boolean(false))?;
+            Ok(None)
+        }
+        Ok(previous) => Ok(Some(previous)),
+        Err(_) => {
+            // Not the main thread: signals do not come here.
+            drop(crate::native::take_raised());
+            Ok(None)
+        }
+    }
+}
+
+/// Puts back what `watch_signals` replaced, unless signal handlers of the loop need the descriptor on.
+fn restore_signals(event_loop: &Ref, previous: &Ref) -> Result<()> {
+    if let Some(handlers) = event_loop.getattr_opt(&crate::native::string("_signal_handlers")?)?
+        && handlers.truthy()?
+    {
+        return Ok(());
+    }
+    imports().set_wakeup_fd.call([previous]).map(drop)
+}

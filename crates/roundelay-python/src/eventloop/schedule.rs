@@ -1,0 +1,245 @@
+//! Entering callbacks: now, later, at a time, from another thread.
+
+use pyo3::ffi;
+
+use crate::combinators::sleep;
+use crate::future::FutureBody;
+use crate::imports::{imports, names};
+use crate::native::args::matches;
+use crate::native::{Args, Ref, Result, float, none, raise, raise_text, string};
+
+use super::data::LoopData;
+use super::handle;
+use super::object::data;
+use super::word::Word;
+
+fn runtime_error<T>(text: &std::ffi::CStr) -> Result<T> {
+    // SAFETY: a static exception class.
+    raise(unsafe { ffi::PyExc_RuntimeError }, text)
+}
+
+fn type_error<T>(text: &str) -> Result<T> {
+    // SAFETY: a static exception class.
+    raise_text(unsafe { ffi::PyExc_TypeError }, text)
+}
+
+/// Fails if the loop is closed.
+#[inline]
+pub fn check_closed(state: &LoopData) -> Result<()> {
+    if state.closed.get() { runtime_error(c"Event loop is closed") } else { Ok(()) }
+}
+
+/// `_check_closed()`
+pub fn check_closed_method(event_loop: &Ref) -> Result<Ref> {
+    check_closed(data(event_loop)).map(|()| none())
+}
+
+/// In debug mode: fails on any other thread than the loop's.
+#[cold]
+fn check_thread(state: &LoopData) -> Result<()> {
+    if state.thread.get() == 0 || state.thread.get() == this_thread()? {
+        return Ok(());
+    }
+    runtime_error(c"Non-thread-safe operation invoked on an event loop other than the current one")
+}
+
+/// `threading.get_ident()`
+pub fn this_thread() -> Result<u64> {
+    let ident = imports().get_ident.call([])?;
+    // SAFETY: a live int.
+    Ok(unsafe { ffi::PyLong_AsUnsignedLongLong(ident.as_ptr()) })
+}
+
+/// Queues a word for the native loop of a future, with the checks of `call_soon`.
+#[inline]
+pub fn push(fut: &FutureBody, word: Word) -> Result<()> {
+    let event_loop = fut.event_loop.peek();
+    // SAFETY: the future keeps its loop alive, and its loop is native.
+    let state = data(unsafe { Ref::view(&event_loop) });
+    if state.closed.get() | state.debug.get() {
+        check_closed(state)?;
+        check_thread(state)?;
+    }
+    state.push(word);
+    Ok(())
+}
+
+/// `loop.call_soon(callback[, arg], context=context)` on any loop.
+pub fn call_soon(
+    event_loop: &Ref,
+    native: bool,
+    callback: &Ref,
+    arg: Option<&Ref>,
+    context: &Ref,
+) -> Result<()> {
+    if native {
+        let state = data(event_loop);
+        check_closed(state)?;
+        if state.debug.get() {
+            check_thread(state)?;
+        }
+        let args = match arg {
+            Some(arg) => handle::Arguments::One(arg.clone()),
+            None => handle::Arguments::None,
+        };
+        let handle = handle::make(event_loop, callback, args, Some(context))?;
+        state.push(Word::handle(handle));
+        return Ok(());
+    }
+    let call_soon = event_loop.getattr(&names().call_soon)?;
+    let name = &names().kw_context;
+    match arg {
+        Some(arg) => call_soon.call_kw([callback, arg], name, context)?,
+        None => call_soon.call_kw([callback], name, context)?,
+    };
+    Ok(())
+}
+
+/// Splits `(first..., callback, *args, context=None)`.
+fn split<'a>(args: Args<'a>, function: &str, leading: usize) -> Result<(&'a [Ref], &'a Ref, handle::Arguments, Option<&'a Ref>)> {
+    let mut context = None;
+    for (place, value) in args.keywords.iter().enumerate() {
+        let name = args.keyword_name(place);
+        if !matches(&name, "context") {
+            let name = crate::native::text_of(&name)?;
+            return type_error(&format!("{function}() got an unexpected keyword argument '{name}'"));
+        }
+        context = (!value.is_none()).then_some(value);
+    }
+    let Some(callback) = args.positional.get(leading) else {
+        let missing = ["'delay' and 'callback'", "'callback'"][usize::from(leading == 0 || args.len() == leading)];
+        return type_error(&format!("{function}() missing required positional argument: {missing}"));
+    };
+    let rest = &args.positional[leading + 1..];
+    let arguments = match rest {
+        [] => handle::Arguments::None,
+        [only] => handle::Arguments::One(only.clone()),
+        many => handle::Arguments::Many(crate::native::tuple(&many.iter().collect::<Vec<_>>())?),
+    };
+    Ok((&args.positional[..leading], callback, arguments, context))
+}
+
+/// In debug mode: the checks that asyncio makes of a callback.
+#[cold]
+fn check_callback(event_loop: &Ref, callback: &Ref, method: &str) -> Result<()> {
+    event_loop.call_method(&names().check_callback, [callback, &string(method)?]).map(drop)
+}
+
+/// `call_soon(callback, *args, context=None)`
+pub fn call_soon_method(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    let state = data(event_loop);
+    let (_, callback, arguments, context) = split(args, "call_soon", 0)?;
+    check_closed(state)?;
+    if state.debug.get() {
+        check_thread(state)?;
+        check_callback(event_loop, callback, "call_soon")?;
+    }
+    let handle = handle::make(event_loop, callback, arguments, context)?;
+    state.push(Word::handle(handle.clone()));
+    Ok(handle)
+}
+
+/// `call_soon_threadsafe(callback, *args, context=None)`. The caller holds the GIL, so the entry goes into
+/// the ring itself, in order with all others; then the loop is woken.
+pub fn call_soon_threadsafe(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    let state = data(event_loop);
+    let (_, callback, arguments, context) = split(args, "call_soon_threadsafe", 0)?;
+    check_closed(state)?;
+    if state.debug.get() {
+        check_callback(event_loop, callback, "call_soon_threadsafe")?;
+    }
+    let handle = handle::make(event_loop, callback, arguments, context)?;
+    state.push(Word::handle(handle.clone()));
+    state.wakeup.wake();
+    Ok(handle)
+}
+
+/// `call_later(delay, callback, *args, context=None)`
+pub fn call_later(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    let (leading, callback, arguments, context) = split(args, "call_later", 1)?;
+    if leading[0].is_none() {
+        return type_error("delay must not be None");
+    }
+    let (when, shown) = sleep::after(data(event_loop), &leading[0])?;
+    at(event_loop, when, shown, callback, arguments, context, "call_at")
+}
+
+/// `call_at(when, callback, *args, context=None)`
+pub fn call_at(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    let (leading, callback, arguments, context) = split(args, "call_at", 1)?;
+    if leading[0].is_none() {
+        return type_error("when cannot be None");
+    }
+    let when = leading[0].to_f64()?;
+    at(event_loop, when, Some(leading[0].clone()), callback, arguments, context, "call_at")
+}
+
+fn at(
+    event_loop: &Ref,
+    when: f64,
+    shown: Option<Ref>,
+    callback: &Ref,
+    arguments: handle::Arguments,
+    context: Option<&Ref>,
+    method: &str,
+) -> Result<Ref> {
+    let state = data(event_loop);
+    check_closed(state)?;
+    if state.debug.get() {
+        check_thread(state)?;
+        check_callback(event_loop, callback, method)?;
+    }
+    let handle = handle::make_timer(event_loop, when, shown, callback, arguments, context)?;
+    // A NaN compares false with everything: asyncio takes it for due at once, and so it is here.
+    let when = if when.is_nan() { f64::NEG_INFINITY } else { when };
+    let timer = state.add_timer(when, Word::handle(handle.clone()));
+    handle::scheduled(&handle, timer);
+    Ok(handle)
+}
+
+/// `time()`
+pub fn time(event_loop: &Ref) -> Result<Ref> {
+    float(data(event_loop).time())
+}
+
+/// Wakes the loop out of its wait.
+pub fn write_to_self(event_loop: &Ref) -> Result<Ref> {
+    data(event_loop).wakeup.wake();
+    Ok(none())
+}
+
+/// `_add_callback(handle)`: queues a handle that exists, unless it is cancelled.
+pub fn add_callback(event_loop: &Ref, handle: &Ref) -> Result<Ref> {
+    if handle::is_native(handle) {
+        if !handle::is_cancelled(handle) {
+            data(event_loop).push(Word::handle(handle.clone()));
+        }
+    } else if !handle.getattr(&names().cancelled_flag)?.truthy()? {
+        // A handle of asyncio's own: run by a native one.
+        let run = handle.getattr(&names().run_handle)?;
+        let native = handle::make(event_loop, &run, handle::Arguments::None, None)?;
+        data(event_loop).push(Word::handle(native));
+    }
+    Ok(none())
+}
+
+/// `_add_callback_signalsafe(handle)`
+pub fn add_callback_signalsafe(event_loop: &Ref, handle: &Ref) -> Result<Ref> {
+    add_callback(event_loop, handle)?;
+    write_to_self(event_loop)
+}
+
+/// The running loop of this thread, if there is one.
+#[inline]
+pub fn running() -> Result<Option<Ref>> {
+    let event_loop = imports().get_running_loop.call([])?;
+    Ok((!event_loop.is_none()).then_some(event_loop))
+}
+
+/// `asyncio.get_event_loop()`: the running loop, or the policy's.
+pub fn current_or_policy() -> Result<Ref> {
+    if let Some(event_loop) = running()? {
+        return Ok(event_loop);
+    }
+    imports().events.getattr(&names().get_event_loop)?.call([])
+}

@@ -1,0 +1,163 @@
+//! One turn: poll, queue the timers that are due, run what was ready.
+
+use std::time::Duration;
+
+use roundelay::poll_timeout;
+
+use crate::combinators::gather;
+use crate::compat::current;
+use crate::imports::{imports, names};
+use crate::native::{Raised, Ref, Result, float, none};
+use crate::task::{self, Sleeping, step, wakeup};
+
+use super::data::{LoopData, When};
+use super::handle;
+use super::poll::poll;
+use super::word::{Kind, Word};
+
+/// Runs one turn of the loop.
+pub fn turn(event_loop: &Ref, state: &LoopData) -> Result<()> {
+    let ready = state.ready.borrow().len();
+    let watching = state.watched.borrow().len() > state.internal.get();
+    let stop = state.stopping.get();
+    if state.pacer.borrow_mut().should_poll(ready, watching, stop) {
+        poll(state, timeout(state, ready > 0 || stop))?;
+    }
+    queue_due_timers(state);
+    let batch = state.ready.borrow().len();
+    let outcome = run_batch(event_loop, state, batch);
+    state.pacer.borrow_mut().ran(batch);
+    if state.ready.borrow().is_empty() {
+        state.ready.borrow_mut().trim();
+    }
+    outcome
+}
+
+/// How long a poll may wait.
+fn timeout(state: &LoopData, work: bool) -> Option<Duration> {
+    if work {
+        return Some(Duration::ZERO);
+    }
+    let next = state.timers.borrow_mut().next_deadline()?;
+    let left = (next.0 - state.time()).clamp(0.0, 86_400.0);
+    poll_timeout(false, Some(Duration::from_secs_f64(left)), Duration::ZERO)
+}
+
+/// Moves what is due into the ring, in order of time and then of insertion.
+#[inline]
+fn queue_due_timers(state: &LoopData) {
+    if state.timers.borrow().is_empty() {
+        return;
+    }
+    let before = When(state.time() + state.resolution);
+    loop {
+        let Some(word) = state.timers.borrow_mut().pop_due(before) else { return };
+        let object = word.peek();
+        // SAFETY: the word owns the object.
+        let object = unsafe { Ref::view(&object) };
+        match word.kind() {
+            Kind::Sleep => task::body(object).sleeping.set(Sleeping::Due),
+            Kind::Handle => handle::due(object),
+            Kind::Step | Kind::GatherChild => {}
+        }
+        state.push(word);
+    }
+}
+
+/// Runs exactly `batch` entries; what they queue waits for the next turn.
+fn run_batch(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
+    let mut published = false;
+    let mut outcome = Ok(());
+    let debug = state.debug.get();
+    for left in (1..=batch).rev() {
+        let Some(word) = state.ready.borrow_mut().take(left) else { break };
+        if published && word.kind() == Kind::Handle {
+            current::withdraw(event_loop);
+            published = false;
+        }
+        published |= word.kind() == Kind::Step;
+        outcome = if debug { run_timed(event_loop, state, word) } else { run(event_loop, state, word) };
+        if outcome.is_err() {
+            break;
+        }
+    }
+    if published {
+        current::withdraw(event_loop);
+    }
+    outcome
+}
+
+#[inline]
+fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
+    match word.kind() {
+        Kind::Step => {
+            let task = word.into_object();
+            let failed = step::run(task.clone(), event_loop, state);
+            match failed {
+                Ok(()) => Ok(()),
+                Err(Raised) => report_step(event_loop, &task),
+            }
+        }
+        Kind::Handle => handle::run(&word.into_object()),
+        Kind::GatherChild => gather::child_done_in_slot(&word.into_object()),
+        Kind::Sleep => {
+            let task = word.into_object();
+            let fields = task::body(&task);
+            if fields.stale_wakeups.get() > 0 {
+                fields.stale_wakeups.set(fields.stale_wakeups.get() - 1);
+            } else if fields.sleeping.get() == Sleeping::Due {
+                fields.sleeping.set(Sleeping::No);
+                state.push(Word::step(task));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What a step raises into the loop ends the loop's run, or is reported as a failing callback is.
+#[cold]
+fn report_step(event_loop: &Ref, task: &Ref) -> Result<()> {
+    let raised = crate::native::take_raised();
+    let callable = wakeup::step(task)?;
+    if let Some(raised) = raised {
+        crate::compat::set_raised(raised);
+    }
+    handle::report(&callable, None, None, Some(event_loop))
+}
+
+/// Debug mode: measures the entry and names it if it was slow, as asyncio does.
+#[cold]
+fn run_timed(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
+    let object = word.peek();
+    // SAFETY: the word owns the object.
+    let object = unsafe { Ref::borrowed(object) };
+    let shown = if word.kind() == Kind::Handle {
+        if handle::is_cancelled(&object) {
+            return Ok(());
+        }
+        object
+    } else {
+        let callable = wakeup::step(&object)?;
+        handle::make(event_loop, &callable, handle::Arguments::None, None)?
+    };
+    event_loop.setattr(&names().current_handle, &shown)?;
+    let started = state.time();
+    let outcome = run(event_loop, state, word);
+    let seconds = state.time() - started;
+    let reported = crate::native::aside(|| {
+        event_loop.setattr(&names().current_handle, &none())?;
+        warn_if_slow(event_loop, &shown, seconds)
+    });
+    outcome.and(reported)
+}
+
+fn warn_if_slow(event_loop: &Ref, shown: &Ref, seconds: f64) -> Result<()> {
+    let limit = event_loop.getattr(&names().slow_callback_duration)?;
+    if seconds < limit.to_f64()? {
+        return Ok(());
+    }
+    let text = crate::native::string("Executing %s took %.3f seconds")?;
+    let shown = imports().format_handle.call([shown])?;
+    let warning = crate::native::string("warning")?;
+    imports().logger.call_method(&warning, [&text, &shown, &float(seconds)?]).map(drop)
+}

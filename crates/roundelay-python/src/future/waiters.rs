@@ -1,0 +1,155 @@
+//! Who is told when a future is done: one waiter inline, a boxed list beyond it.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+
+use pyo3::ffi;
+
+use crate::native::Ref;
+
+/// One party to be told.
+pub enum Waiter {
+    /// A native task on the same native loop, parked on the future.
+    Task(Ref),
+    /// A native gather that the future is a child of.
+    Gather(Ref),
+    /// A callback and the context to run it in.
+    Call(Ref, Ref),
+}
+
+/// What a slot held.
+pub enum Waiters {
+    /// Nobody.
+    None,
+    /// One task.
+    Task(Ref),
+    /// One gather.
+    Gather(Ref),
+    /// Any number, in the order they were added.
+    List(Box<Vec<Waiter>>),
+}
+
+const TASK: usize = 1;
+const GATHER: usize = 2;
+const LIST: usize = 3;
+const TAG: usize = 7;
+
+/// A tagged word: zero for nobody, else the tag above with a pointer that the slot owns.
+#[repr(transparent)]
+pub struct WaiterSlot(Cell<usize>);
+
+impl WaiterSlot {
+    /// Whether nobody waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    /// Whether exactly a gather waits.
+    #[inline]
+    pub fn is_gather(&self) -> bool {
+        self.0.get() & TAG == GATHER
+    }
+
+    /// Takes everyone out.
+    #[inline]
+    pub fn take(&self) -> Waiters {
+        let word = self.0.replace(0);
+        let pointer = word & !TAG;
+        // SAFETY: the slot owned what its tag says, and no longer does.
+        unsafe {
+            match word & TAG {
+                TASK => Waiters::Task(Ref::owned(pointer as *mut ffi::PyObject)),
+                GATHER => Waiters::Gather(Ref::owned(pointer as *mut ffi::PyObject)),
+                LIST => Waiters::List(Box::from_raw(pointer as *mut Vec<Waiter>)),
+                _ => Waiters::None,
+            }
+        }
+    }
+
+    /// Puts back what [`WaiterSlot::take`] returned; the slot must be empty.
+    #[inline]
+    pub fn restore(&self, waiters: Waiters) {
+        debug_assert!(self.is_empty());
+        self.0.set(match waiters {
+            Waiters::None => 0,
+            Waiters::Task(task) => task.into_ptr() as usize | TASK,
+            Waiters::Gather(gather) => gather.into_ptr() as usize | GATHER,
+            Waiters::List(list) => Box::into_raw(list) as usize | LIST,
+        });
+    }
+
+    /// Adds one behind all others.
+    #[inline]
+    pub fn add(&self, waiter: Waiter) {
+        let all = match (self.take(), waiter) {
+            (Waiters::None, Waiter::Task(task)) => Waiters::Task(task),
+            (Waiters::None, Waiter::Gather(gather)) => Waiters::Gather(gather),
+            (Waiters::None, call) => Waiters::List(Box::new(vec![call])),
+            (Waiters::Task(task), added) => Waiters::List(Box::new(vec![Waiter::Task(task), added])),
+            (Waiters::Gather(gather), added) => Waiters::List(Box::new(vec![Waiter::Gather(gather), added])),
+            (Waiters::List(mut list), added) => {
+                list.push(added);
+                Waiters::List(list)
+            }
+        };
+        self.restore(all);
+    }
+
+    /// Visits every reference.
+    ///
+    /// # Safety
+    /// Called from `tp_traverse` with the collector's arguments.
+    pub unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+        let word = self.0.get();
+        let pointer = word & !TAG;
+        match word & TAG {
+            // SAFETY: the slot owns the object.
+            TASK | GATHER => unsafe { visit(pointer as *mut ffi::PyObject, arg) },
+            LIST => {
+                // SAFETY: the slot owns the list, and the collector runs no other code meanwhile.
+                let list = unsafe { &*(pointer as *const Vec<Waiter>) };
+                for waiter in list {
+                    let (first, second) = match waiter {
+                        Waiter::Task(object) | Waiter::Gather(object) => (object, None),
+                        Waiter::Call(callback, context) => (callback, Some(context)),
+                    };
+                    for object in std::iter::once(first).chain(second) {
+                        // SAFETY: the list owns the object.
+                        let status = unsafe { visit(object.as_ptr(), arg) };
+                        if status != 0 {
+                            return status;
+                        }
+                    }
+                }
+                0
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl Waiters {
+    /// As a vector, oldest first.
+    pub fn into_vec(self) -> Vec<Waiter> {
+        match self {
+            Waiters::None => vec![],
+            Waiters::Task(task) => vec![Waiter::Task(task)],
+            Waiters::Gather(gather) => vec![Waiter::Gather(gather)],
+            Waiters::List(list) => *list,
+        }
+    }
+
+    /// From a vector, oldest first.
+    pub fn from_vec(mut list: Vec<Waiter>) -> Self {
+        match (list.len(), list.pop()) {
+            (_, None) => Waiters::None,
+            (1, Some(Waiter::Task(task))) => Waiters::Task(task),
+            (1, Some(Waiter::Gather(gather))) => Waiters::Gather(gather),
+            (_, Some(last)) => {
+                list.push(last);
+                Waiters::List(Box::new(list))
+            }
+        }
+    }
+}

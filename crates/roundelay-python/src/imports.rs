@@ -1,0 +1,148 @@
+//! Every Python object that the native code needs, fetched once when the module is imported.
+
+use crate::native::{Ref, Result, import};
+use crate::statics::Once;
+use pyo3::ffi;
+
+static IMPORTS: Once<Imports> = Once::new();
+static NAMES: Once<Names> = Once::new();
+
+/// Objects of the standard library.
+#[inline]
+pub fn imports() -> &'static Imports {
+    IMPORTS.get()
+}
+
+/// Interned attribute names.
+#[inline]
+pub fn names() -> &'static Names {
+    NAMES.get()
+}
+
+macro_rules! names {
+    ($($(#[$meta:meta])* $field:ident = $text:literal;)*) => {
+        /// Interned attribute names, and tuples of one keyword name.
+        #[allow(missing_docs)]
+        pub struct Names { $(pub $field: Ref,)* pub kw_context: Ref, pub kw_msg: Ref, pub kw_loop: Ref }
+
+        impl Names {
+            fn fetch() -> Result<Self> {
+                let keyword = |text: &std::ffi::CStr| crate::native::tuple(&[&intern(text)?]);
+                Ok(Self {
+                    $($field: intern($text)?,)*
+                    kw_context: keyword(c"context")?,
+                    kw_msg: keyword(c"msg")?,
+                    kw_loop: keyword(c"loop")?,
+                })
+            }
+        }
+    };
+}
+
+names! {
+    add_done_callback = c"add_done_callback";
+    asyncio_future_blocking = c"_asyncio_future_blocking";
+    asyncgen_finalizer_hook = c"_asyncgen_finalizer_hook";
+    asyncgen_firstiter_hook = c"_asyncgen_firstiter_hook";
+    call_exception_handler = c"call_exception_handler";
+    call_later = c"call_later";
+    call_soon = c"call_soon";
+    cancel = c"cancel";
+    cancelled = c"cancelled";
+    cancelled_flag = c"_cancelled";
+    check_callback = c"_check_callback";
+    check_closed = c"_check_closed";
+    check_running = c"_check_running";
+    close = c"close";
+    coro_attr = c"_coro";
+    cancel_message = c"_cancel_message";
+    create_future = c"create_future";
+    create_task = c"create_task";
+    current_handle = c"_current_handle";
+    done = c"done";
+    exception = c"exception";
+    fileno = c"fileno";
+    get_debug = c"get_debug";
+    get_event_loop = c"get_event_loop";
+    get_loop = c"get_loop";
+    is_running = c"is_running";
+    iter_await = c"__await__";
+    log_destroy_pending = c"_log_destroy_pending";
+    loop_attr = c"_loop";
+    make_cancelled_error = c"_make_cancelled_error";
+    remove_done_callback = c"remove_done_callback";
+    result = c"result";
+    run = c"run";
+    run_handle = c"_run";
+    send = c"send";
+    set_coroutine_origin_tracking = c"_set_coroutine_origin_tracking";
+    set_name = c"set_name";
+    slow_callback_duration = c"slow_callback_duration";
+    source_traceback = c"source_traceback";
+    throw = c"throw";
+    time = c"time";
+    write_to_self = c"_write_to_self";
+}
+
+macro_rules! imports {
+    ($($(#[$meta:meta])* $field:ident = $module:literal $(. $attr:literal)+;)*) => {
+        /// Objects of the standard library.
+        #[allow(missing_docs)]
+        pub struct Imports { $($(#[$meta])* pub $field: Ref,)* }
+
+        impl Imports {
+            fn fetch() -> Result<Self> {
+                Ok(Self { $($field: {
+                    let object = import($module)?;
+                    $(let object = object.getattr(&intern($attr)?)?;)+
+                    object
+                },)* })
+            }
+        }
+    };
+}
+
+imports! {
+    cancelled_error = c"asyncio.exceptions" . c"CancelledError";
+    invalid_state_error = c"asyncio.exceptions" . c"InvalidStateError";
+    future_class = c"_asyncio" . c"Future";
+    task_class = c"_asyncio" . c"Task";
+    handle_class = c"asyncio.events" . c"Handle";
+    timer_handle_class = c"asyncio.events" . c"TimerHandle";
+    iscoroutine = c"asyncio.coroutines" . c"iscoroutine";
+    future_repr = c"asyncio.base_futures" . c"_future_repr";
+    task_repr = c"asyncio.base_tasks" . c"_task_repr";
+    task_get_stack = c"asyncio.base_tasks" . c"_task_get_stack";
+    task_print_stack = c"asyncio.base_tasks" . c"_task_print_stack";
+    extract_stack = c"asyncio.format_helpers" . c"extract_stack";
+    traceback_extract_stack = c"traceback" . c"extract_stack";
+    format_callback_source = c"asyncio.format_helpers" . c"_format_callback_source";
+    format_handle = c"asyncio.base_events" . c"_format_handle";
+    base_create_task = c"asyncio.base_events" . c"BaseEventLoop" . c"create_task";
+    logger = c"asyncio.log" . c"logger";
+    generic_alias = c"types" . c"GenericAlias";
+    get_running_loop = c"_asyncio" . c"_get_running_loop";
+    set_running_loop = c"_asyncio" . c"_set_running_loop";
+    events = c"asyncio" . c"events";
+    enter_task = c"_asyncio" . c"_enter_task";
+    leave_task = c"_asyncio" . c"_leave_task";
+    stock_ensure_future = c"asyncio.tasks" . c"ensure_future";
+    stock_current_task = c"asyncio.tasks" . c"current_task";
+    get_asyncgen_hooks = c"sys" . c"get_asyncgen_hooks";
+    set_asyncgen_hooks = c"sys" . c"set_asyncgen_hooks";
+    set_wakeup_fd = c"signal" . c"set_wakeup_fd";
+    get_ident = c"threading" . c"get_ident";
+    getpid = c"os" . c"getpid";
+}
+
+fn intern(text: &std::ffi::CStr) -> Result<Ref> {
+    // SAFETY: the text ends with a null byte.
+    unsafe { Ref::owned_or_raised(ffi::PyUnicode_InternFromString(text.as_ptr())) }
+}
+
+/// Fetches everything. Called once, when the module is made.
+pub fn fetch() -> Result<()> {
+    NAMES.set(Names::fetch()?);
+    IMPORTS.set(Imports::fetch()?);
+    Ok(())
+}

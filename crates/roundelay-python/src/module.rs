@@ -1,0 +1,86 @@
+//! The module object: types and functions by name.
+
+use std::ffi::{CStr, c_int};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::combinators::{create, gather, sleep, sleep_call};
+use crate::compat::{awaited_by, current, layout, registry};
+use crate::eventloop::{self, handle};
+use crate::future;
+use crate::imports;
+use crate::native::{Raised, Ref, Result, list, none};
+use crate::task;
+use crate::{method, method0, method1};
+
+/// Fills `roundelay._core`.
+#[pymodule(name = "_core", gil_used = true)]
+fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let pointer = module.as_ptr();
+    // SAFETY: the module is alive for this call.
+    let filled = fill(unsafe { Ref::view(&pointer) });
+    filled.map_err(|Raised| PyErr::fetch(module.py()))?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))
+}
+
+fn fill(module: &Ref) -> Result<()> {
+    imports::fetch()?;
+    layout::probe()?;
+    current::probe()?;
+    awaited_by::probe()?;
+    registry::probe()?;
+    add_functions(module)?;
+    future::iterator::make_type()?;
+    task::wakeup::make_type()?;
+    let future_class = future::object::make_type()?;
+    let task_class = task::object::make_type()?;
+    gather::make_types(&future_class)?;
+    sleep::make_type(module.getattr(&crate::native::string("_set_result_unless_cancelled")?)?)?;
+    let sleep_function = sleep_call::make_types()?;
+    let (handle_class, timer_class) = handle::make_types()?;
+    let loop_class = eventloop::make_type()?;
+    for (name, object) in [
+        (c"Future", future_class),
+        (c"Task", task_class),
+        (c"Handle", handle_class),
+        (c"TimerHandle", timer_class),
+        (c"LoopBase", loop_class),
+        (c"sleep", sleep_function),
+    ] {
+        add(module, name, &object)?;
+        // Types live as long as the process: the statics name them.
+        std::mem::forget(object);
+    }
+    Ok(())
+}
+
+fn add(module: &Ref, name: &CStr, object: &Ref) -> Result<()> {
+    // SAFETY: a live module; a reference is counted for it.
+    let status: c_int = unsafe { ffi::PyModule_AddObjectRef(module.as_ptr(), name.as_ptr(), object.as_ptr()) };
+    crate::native::check(status)
+}
+
+fn add_functions(module: &Ref) -> Result<()> {
+    let table = Box::leak(Box::new([
+        method!(c"gather", gather::gather, c"gather(*coros_or_futures, return_exceptions=False)\n--\n\nReturn a future aggregating results from the given coroutines/futures."),
+        method!(c"create_task", create::create_task, c"create_task(coro, **kwargs)\n--\n\nSchedule the execution of a coroutine object in a spawn task."),
+        method!(c"ensure_future", create::ensure_future_function, c"ensure_future(coro_or_future, *, loop=None)\n--\n\nWrap a coroutine or an awaitable in a future."),
+        method!(c"_set_result_unless_cancelled", sleep::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
+        method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
+        method0!(c"_native_tasks", native_tasks, c"_native_tasks()\n--\n\nAll native tasks that are not done (up to Python 3.13)."),
+        // SAFETY: an all-null entry ends the table.
+        unsafe { std::mem::zeroed() },
+    ]));
+    // SAFETY: the table is never freed.
+    crate::native::check(unsafe { ffi::PyModule_AddFunctions(module.as_ptr(), table.as_mut_ptr()) })
+}
+
+fn register_loop_class(_module: &Ref, class: &Ref) -> Result<Ref> {
+    eventloop::register_class(class);
+    Ok(none())
+}
+
+fn native_tasks(_module: &Ref) -> Result<Ref> {
+    list(registry::snapshot())
+}

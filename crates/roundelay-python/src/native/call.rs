@@ -1,0 +1,294 @@
+//! Calling into Python: attribute access, calls, exceptions. Safe functions over [`Ref`].
+
+use std::ffi::CStr;
+use std::ptr;
+
+use pyo3::ffi;
+
+use super::refs::{Raised, Ref, Result};
+
+impl Ref {
+    /// `self.name`
+    pub fn getattr(&self, name: &Ref) -> Result<Ref> {
+        // SAFETY: both are live; the result is a new reference or null.
+        unsafe { Ref::owned_or_raised(ffi::PyObject_GetAttr(self.as_ptr(), name.as_ptr())) }
+    }
+
+    /// `self.name`, or nothing if there is no such attribute.
+    pub fn getattr_opt(&self, name: &Ref) -> Result<Option<Ref>> {
+        let mut found = ptr::null_mut();
+        // SAFETY: both are live; `found` receives a new reference or null.
+        let status = unsafe { crate::compat::get_optional_attr(self.as_ptr(), name.as_ptr(), &mut found) };
+        if status < 0 {
+            return Err(Raised);
+        }
+        // SAFETY: a new reference if not null.
+        Ok((!found.is_null()).then(|| unsafe { Ref::owned(found) }))
+    }
+
+    /// `self.name = value`
+    pub fn setattr(&self, name: &Ref, value: &Ref) -> Result<()> {
+        // SAFETY: all three are live.
+        check(unsafe { ffi::PyObject_SetAttr(self.as_ptr(), name.as_ptr(), value.as_ptr()) })
+    }
+
+    /// `self(*args)`
+    #[inline]
+    pub fn call<const N: usize>(&self, args: [&Ref; N]) -> Result<Ref> {
+        // SAFETY: `&Ref` arrays are copied to pointers; all are live during the call.
+        unsafe {
+            let mut stack = [ptr::null_mut(); 8];
+            for (place, arg) in stack[1..].iter_mut().zip(args) {
+                *place = arg.as_ptr();
+            }
+            Ref::owned_or_raised(ffi::PyObject_Vectorcall(
+                self.as_ptr(),
+                stack.as_ptr().add(1),
+                N | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                ptr::null_mut(),
+            ))
+        }
+    }
+
+    /// `self(*args, name=value)`; `names` is a tuple with the one name.
+    pub fn call_kw<const N: usize>(&self, args: [&Ref; N], names: &Ref, value: &Ref) -> Result<Ref> {
+        // SAFETY: as in `call`; the keyword's value follows the positional arguments.
+        unsafe {
+            let mut stack = [ptr::null_mut(); 8];
+            for (place, arg) in stack[1..].iter_mut().zip(args) {
+                *place = arg.as_ptr();
+            }
+            stack[N + 1] = value.as_ptr();
+            Ref::owned_or_raised(ffi::PyObject_Vectorcall(
+                self.as_ptr(),
+                stack.as_ptr().add(1),
+                N | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                names.as_ptr(),
+            ))
+        }
+    }
+
+    /// `self(*args, **kwargs)` with a tuple and maybe a dict.
+    pub fn call_tuple(&self, args: &Ref, kwargs: Option<&Ref>) -> Result<Ref> {
+        let kwargs = kwargs.map_or(ptr::null_mut(), Ref::as_ptr);
+        // SAFETY: `args` is a tuple by the callers' construction.
+        unsafe { Ref::owned_or_raised(ffi::PyObject_Call(self.as_ptr(), args.as_ptr(), kwargs)) }
+    }
+
+    /// `self.name(*args)`
+    #[inline]
+    pub fn call_method<const N: usize>(&self, name: &Ref, args: [&Ref; N]) -> Result<Ref> {
+        // SAFETY: as in `call`; the receiver is the first argument.
+        unsafe {
+            let mut stack = [ptr::null_mut(); 9];
+            stack[1] = self.as_ptr();
+            for (place, arg) in stack[2..].iter_mut().zip(args) {
+                *place = arg.as_ptr();
+            }
+            Ref::owned_or_raised(ffi::PyObject_VectorcallMethod(
+                name.as_ptr(),
+                stack.as_ptr().add(1),
+                (N + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                ptr::null_mut(),
+            ))
+        }
+    }
+
+    /// `bool(self)`
+    pub fn truthy(&self) -> Result<bool> {
+        // SAFETY: live.
+        match unsafe { ffi::PyObject_IsTrue(self.as_ptr()) } {
+            -1 => Err(Raised),
+            value => Ok(value != 0),
+        }
+    }
+
+    /// `self == other`
+    pub fn equals(&self, other: &Ref) -> Result<bool> {
+        // SAFETY: both live.
+        match unsafe { ffi::PyObject_RichCompareBool(self.as_ptr(), other.as_ptr(), ffi::Py_EQ) } {
+            -1 => Err(Raised),
+            value => Ok(value != 0),
+        }
+    }
+
+    /// Whether the object can be called.
+    pub fn is_callable(&self) -> bool {
+        // SAFETY: live.
+        unsafe { ffi::PyCallable_Check(self.as_ptr()) != 0 }
+    }
+
+    /// `isinstance(self, cls)` for exception classes given as a live class or tuple.
+    pub fn is_exception_of(&self, class: *mut ffi::PyObject) -> bool {
+        // SAFETY: both live.
+        unsafe { ffi::PyErr_GivenExceptionMatches(self.as_ptr(), class) != 0 }
+    }
+
+    /// Whether this is an instance of `BaseException`.
+    pub fn is_exception(&self) -> bool {
+        // SAFETY: live.
+        unsafe { ffi::PyExceptionInstance_Check(self.as_ptr()) != 0 }
+    }
+
+    /// The value as a float, as `float(self)` for real numbers.
+    pub fn to_f64(&self) -> Result<f64> {
+        // SAFETY: live.
+        let value = unsafe { ffi::PyFloat_AsDouble(self.as_ptr()) };
+        if value == -1.0 && raised() {
+            return Err(Raised);
+        }
+        Ok(value)
+    }
+
+    /// Whether the collector tracks the object.
+    pub fn is_tracked(&self) -> bool {
+        // SAFETY: live.
+        unsafe { ffi::PyObject_GC_IsTracked(self.as_ptr()) != 0 }
+    }
+}
+
+/// A C status: zero or an exception.
+#[inline]
+pub fn check(status: std::ffi::c_int) -> Result<()> {
+    if status < 0 { Err(Raised) } else { Ok(()) }
+}
+
+/// Whether an exception is set.
+pub fn raised() -> bool {
+    // SAFETY: callers are attached.
+    unsafe { !ffi::PyErr_Occurred().is_null() }
+}
+
+/// Sets `class(text)` as the exception.
+pub fn raise<T>(class: *mut ffi::PyObject, text: &CStr) -> Result<T> {
+    // SAFETY: `class` is a live exception class; `text` ends with a null byte.
+    unsafe { ffi::PyErr_SetString(class, text.as_ptr()) };
+    Err(Raised)
+}
+
+/// Sets `class(text)` as the exception, for a text made at run time.
+pub fn raise_text<T>(class: *mut ffi::PyObject, text: &str) -> Result<T> {
+    let text = string(text)?;
+    // SAFETY: `class` is a live exception class.
+    unsafe { ffi::PyErr_SetObject(class, text.as_ptr()) };
+    Err(Raised)
+}
+
+/// Sets `exception` as the current exception.
+pub fn raise_object<T>(exception: Ref) -> Result<T> {
+    crate::compat::set_raised(exception);
+    Err(Raised)
+}
+
+/// Takes the current exception, normalised and with its traceback attached.
+pub fn take_raised() -> Option<Ref> {
+    crate::compat::take_raised()
+}
+
+/// Reports the current exception as unraisable, with `object` as where it happened.
+pub fn write_unraisable(object: &Ref) {
+    // SAFETY: an exception is set by the callers' contract; `object` is live.
+    unsafe { ffi::PyErr_WriteUnraisable(object.as_ptr()) };
+}
+
+/// Runs `work` with the current exception put aside, and brings it back afterwards.
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let pending = take_raised();
+    let result = work();
+    if let Some(pending) = pending {
+        crate::compat::set_raised(pending);
+    }
+    result
+}
+
+/// A new `str`.
+pub fn string(text: &str) -> Result<Ref> {
+    // SAFETY: pointer and length of a Rust string.
+    unsafe { Ref::owned_or_raised(ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as _)) }
+}
+
+/// A new `float`.
+pub fn float(value: f64) -> Result<Ref> {
+    // SAFETY: callers are attached.
+    unsafe { Ref::owned_or_raised(ffi::PyFloat_FromDouble(value)) }
+}
+
+/// A new `int`.
+pub fn integer(value: u64) -> Result<Ref> {
+    // SAFETY: callers are attached.
+    unsafe { Ref::owned_or_raised(ffi::PyLong_FromUnsignedLongLong(value)) }
+}
+
+/// A new tuple of the given items.
+pub fn tuple(items: &[&Ref]) -> Result<Ref> {
+    // SAFETY: a fresh tuple is filled with owned references before anyone sees it.
+    unsafe {
+        let tuple = Ref::owned_or_raised(ffi::PyTuple_New(items.len() as _))?;
+        for (place, item) in items.iter().enumerate() {
+            ffi::PyTuple_SET_ITEM(tuple.as_ptr(), place as _, (*item).clone().into_ptr());
+        }
+        Ok(tuple)
+    }
+}
+
+/// A new list of the given items, whose references move into it.
+pub fn list(items: Vec<Ref>) -> Result<Ref> {
+    // SAFETY: a fresh list is filled with owned references before anyone sees it.
+    unsafe {
+        let list = Ref::owned_or_raised(ffi::PyList_New(items.len() as _))?;
+        for (place, item) in items.into_iter().enumerate() {
+            ffi::PyList_SET_ITEM(list.as_ptr(), place as _, item.into_ptr());
+        }
+        Ok(list)
+    }
+}
+
+/// A new dict of string keys.
+pub fn dict(items: &[(&CStr, &Ref)]) -> Result<Ref> {
+    // SAFETY: live values, keys that end with a null byte.
+    unsafe {
+        let dict = Ref::owned_or_raised(ffi::PyDict_New())?;
+        for (key, value) in items {
+            check(ffi::PyDict_SetItemString(dict.as_ptr(), key.as_ptr(), value.as_ptr()))?;
+        }
+        Ok(dict)
+    }
+}
+
+/// `repr(object)` as a Rust string.
+pub fn repr(object: &Ref) -> Result<String> {
+    // SAFETY: live; the text is copied out before the string object goes.
+    unsafe {
+        let text = Ref::owned_or_raised(ffi::PyObject_Repr(object.as_ptr()))?;
+        text_of(&text)
+    }
+}
+
+/// The text of a `str`.
+pub fn text_of(object: &Ref) -> Result<String> {
+    let mut size = 0;
+    // SAFETY: live; the buffer belongs to the string object and is copied at once.
+    unsafe {
+        let data = ffi::PyUnicode_AsUTF8AndSize(object.as_ptr(), &mut size);
+        if data.is_null() {
+            return Err(Raised);
+        }
+        let bytes = std::slice::from_raw_parts(data.cast::<u8>(), size as usize);
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+/// `import name`
+pub fn import(name: &CStr) -> Result<Ref> {
+    // SAFETY: the name ends with a null byte.
+    unsafe { Ref::owned_or_raised(ffi::PyImport_ImportModule(name.as_ptr())) }
+}
+
+impl Ref {
+    /// `contextvars.copy_context()`
+    #[inline]
+    pub fn copied_context() -> Result<Ref> {
+        // SAFETY: callers are attached; a new reference or null.
+        unsafe { Ref::owned_or_raised(ffi::PyContext_CopyCurrent()) }
+    }
+}

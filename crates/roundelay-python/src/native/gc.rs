@@ -1,0 +1,137 @@
+//! Allocation and collector bookkeeping of hand-made objects.
+//!
+//! Objects of the exact native types come from free lists; those of Python subclasses from the
+//! generic allocator. Builds with the GIL only: a free-threaded build needs its own back end here.
+
+use std::cell::UnsafeCell;
+use std::ptr;
+
+use pyo3::ffi;
+
+use super::refs::{Raised, Ref, Result};
+
+unsafe extern "C" {
+    fn _PyObject_GC_New(ty: *mut ffi::PyTypeObject) -> *mut ffi::PyObject;
+}
+
+/// Starts tracking the object, unless it is tracked already.
+#[inline]
+pub fn track(object: &Ref) {
+    if !object.is_tracked() {
+        // SAFETY: a fully built object of a type with the collector's flag.
+        unsafe { ffi::PyObject_GC_Track(object.as_ptr().cast()) };
+    }
+}
+
+/// Memory of finished objects of one exact type, kept for the next ones.
+///
+/// Access is serialised by the GIL, and no method calls into Python.
+pub struct FreeList {
+    kept: UnsafeCell<Vec<*mut ffi::PyObject>>,
+    limit: usize,
+}
+
+// SAFETY: every access happens on an attached thread of a build with the GIL.
+unsafe impl Sync for FreeList {}
+
+impl FreeList {
+    /// Keeps at most `limit` objects.
+    pub const fn new(limit: usize) -> Self {
+        Self { kept: UnsafeCell::new(Vec::new()), limit }
+    }
+
+    /// A new object of exactly type `ty`, untracked, with every byte behind the header zero.
+    ///
+    /// # Safety
+    /// `ty` is a finished heap type with the collector's flag and `size` its basic size; every object
+    /// given to [`FreeList::recycle`] was of this type.
+    #[inline]
+    pub unsafe fn allocate(&self, ty: *mut ffi::PyTypeObject, size: usize) -> Result<Ref> {
+        // SAFETY: the GIL serialises; nothing below calls Python while the borrow lives.
+        let kept = unsafe { (*self.kept.get()).pop() };
+        // SAFETY: either recycled memory of this type, or fresh memory of its size.
+        unsafe {
+            let object = match kept {
+                Some(object) => {
+                    ffi::PyObject_Init(object, ty);
+                    object
+                }
+                None => {
+                    let object = _PyObject_GC_New(ty);
+                    if object.is_null() {
+                        return Err(Raised);
+                    }
+                    object
+                }
+            };
+            let head = size_of::<ffi::PyObject>();
+            ptr::write_bytes(object.cast::<u8>().add(head), 0, size - head);
+            Ok(Ref::owned(object))
+        }
+    }
+
+    /// Keeps the memory of a dead object of exactly this type, or frees it.
+    ///
+    /// # Safety
+    /// Called last in `tp_dealloc`: the object is untracked, its fields are cleared, and its reference
+    /// to the type is given up here.
+    #[inline]
+    pub unsafe fn recycle(&self, object: *mut ffi::PyObject) {
+        // SAFETY: by the caller's contract; the borrow of the list ends before the type's decref.
+        unsafe {
+            let ty = ffi::Py_TYPE(object);
+            let kept = &mut *self.kept.get();
+            if kept.len() < self.limit {
+                // The collector's header of a new object is zero; a finalised one carries a mark.
+                let header = object.cast::<usize>().sub(2);
+                header.write(0);
+                header.add(1).write(0);
+                kept.push(object);
+            } else {
+                free(object);
+            }
+            ffi::Py_DECREF(ty.cast());
+        }
+    }
+
+    /// Gives all kept memory back.
+    pub fn clear(&self) {
+        // SAFETY: serialised by the GIL; the objects are dead and owned by the list.
+        unsafe {
+            for object in std::mem::take(&mut *self.kept.get()) {
+                free(object);
+            }
+        }
+    }
+}
+
+unsafe fn free(object: *mut ffi::PyObject) {
+    // SAFETY: dead, untracked, allocated by the collector's allocator (caller).
+    unsafe { ffi::PyObject_GC_Del(object.cast()) }
+}
+
+/// A new instance through the type's own allocator (subclasses; the object comes tracked and zeroed).
+///
+/// # Safety
+/// `ty` is a finished type.
+pub unsafe fn generic_alloc(ty: *mut ffi::PyTypeObject) -> Result<Ref> {
+    // SAFETY: by the caller's contract.
+    unsafe {
+        let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
+        Ref::owned_or_raised(alloc(ty, 0))
+    }
+}
+
+/// Ends a `tp_dealloc` of an object that did not come from a free list.
+///
+/// # Safety
+/// As for [`FreeList::recycle`].
+pub unsafe fn release(object: *mut ffi::PyObject) {
+    // SAFETY: by the caller's contract.
+    unsafe {
+        let ty = ffi::Py_TYPE(object);
+        let free = (*ty).tp_free.unwrap_or(ffi::PyObject_GC_Del);
+        free(object.cast());
+        ffi::Py_DECREF(ty.cast());
+    }
+}

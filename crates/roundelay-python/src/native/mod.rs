@@ -1,0 +1,16 @@
+//! Hand-made heap types: references, layout, slots, allocation, garbage collection.
+//! The raw C API is spoken here; the rest of the crate uses the safe functions of this module.
+
+pub mod args;
+pub mod call;
+pub mod gc;
+pub mod refs;
+pub mod trampoline;
+pub mod types;
+
+pub use args::Args;
+pub use call::{
+    aside, check, dict, float, import, integer, list, raise, raise_object, raise_text, raised, repr, string,
+    take_raised, text_of, tuple, write_unraisable,
+};
+pub use refs::{Raised, Ref, Result, Slot, boolean, none};

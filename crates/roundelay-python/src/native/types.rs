@@ -1,0 +1,111 @@
+//! Building heap types from tables of slots, methods and attributes.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+
+use pyo3::ffi;
+
+use super::refs::{Raised, Ref, Result};
+
+/// A type in the making. The tables live as long as the process, as CPython wants them to.
+pub struct TypeBuilder {
+    name: &'static CStr,
+    size: usize,
+    flags: std::ffi::c_ulong,
+    slots: Vec<ffi::PyType_Slot>,
+    methods: Vec<ffi::PyMethodDef>,
+    attributes: Vec<ffi::PyGetSetDef>,
+}
+
+impl TypeBuilder {
+    /// A type called `module.Name`, whose instances take `size` bytes.
+    pub fn new(name: &'static CStr, size: usize) -> Self {
+        Self { name, size, flags: ffi::Py_TPFLAGS_DEFAULT, slots: vec![], methods: vec![], attributes: vec![] }
+    }
+
+    /// Adds type flags.
+    pub fn flags(mut self, flags: std::ffi::c_ulong) -> Self {
+        self.flags |= flags;
+        self
+    }
+
+    /// Sets one slot.
+    pub fn slot(mut self, (slot, function): (c_int, *mut c_void)) -> Self {
+        self.slots.push(ffi::PyType_Slot { slot, pfunc: function });
+        self
+    }
+
+    /// Sets the documentation.
+    pub fn doc(self, doc: &'static CStr) -> Self {
+        self.slot((ffi::Py_tp_doc, doc.as_ptr() as *mut c_void))
+    }
+
+    /// Adds methods.
+    pub fn methods(mut self, methods: impl IntoIterator<Item = ffi::PyMethodDef>) -> Self {
+        self.methods.extend(methods);
+        self
+    }
+
+    /// Adds attributes.
+    pub fn attributes(mut self, attributes: impl IntoIterator<Item = ffi::PyGetSetDef>) -> Self {
+        self.attributes.extend(attributes);
+        self
+    }
+
+    /// Sets `tp_dealloc`, `tp_traverse` and `tp_clear`, and the collector's flag.
+    pub fn collected(
+        self,
+        dealloc: ffi::destructor,
+        traverse: ffi::traverseproc,
+        clear: ffi::inquiry,
+    ) -> Self {
+        self.flags(ffi::Py_TPFLAGS_HAVE_GC)
+            .slot((ffi::Py_tp_dealloc, dealloc as *mut c_void))
+            .slot((ffi::Py_tp_traverse, traverse as *mut c_void))
+            .slot((ffi::Py_tp_clear, clear as *mut c_void))
+    }
+
+    /// Makes the type, deriving from `base` if there is one.
+    pub fn build(mut self, base: Option<&Ref>) -> Result<Ref> {
+        if !self.methods.is_empty() {
+            // SAFETY: an all-null entry ends the table.
+            self.methods.push(unsafe { std::mem::zeroed() });
+            let table = Box::leak(self.methods.into_boxed_slice());
+            self.slots.push(ffi::PyType_Slot { slot: ffi::Py_tp_methods, pfunc: table.as_mut_ptr().cast() });
+        }
+        if !self.attributes.is_empty() {
+            // SAFETY: an all-null entry ends the table.
+            self.attributes.push(unsafe { std::mem::zeroed() });
+            let table = Box::leak(self.attributes.into_boxed_slice());
+            self.slots.push(ffi::PyType_Slot { slot: ffi::Py_tp_getset, pfunc: table.as_mut_ptr().cast() });
+        }
+        self.slots.push(ffi::PyType_Slot { slot: 0, pfunc: ptr::null_mut() });
+        let slots = Box::leak(self.slots.into_boxed_slice());
+        let mut spec = ffi::PyType_Spec {
+            name: self.name.as_ptr(),
+            basicsize: self.size as c_int,
+            itemsize: 0,
+            flags: self.flags as std::ffi::c_uint,
+            slots: slots.as_mut_ptr(),
+        };
+        // SAFETY: the spec and its tables are complete; the tables are never freed.
+        unsafe {
+            let bases = base.map_or(ptr::null_mut(), Ref::as_ptr);
+            Ref::owned_or_raised(ffi::PyType_FromSpecWithBases(&mut spec, bases))
+        }
+    }
+}
+
+/// The type object behind a reference to a class.
+pub fn type_of_class(class: &Ref) -> *mut ffi::PyTypeObject {
+    class.as_ptr().cast()
+}
+
+/// Sets an attribute of a type that is still being set up.
+pub fn set_type_attribute(class: &Ref, name: &CStr, value: &Ref) -> Result<()> {
+    // SAFETY: all live.
+    if unsafe { ffi::PyObject_SetAttrString(class.as_ptr(), name.as_ptr(), value.as_ptr()) } < 0 {
+        return Err(Raised);
+    }
+    Ok(())
+}

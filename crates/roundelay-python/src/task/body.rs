@@ -1,0 +1,103 @@
+//! The fields of a native Task.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+
+use pyo3::ffi;
+
+use crate::compat::layout::{BODY, base_words, write_base_word};
+use crate::future::FutureBody;
+use crate::native::{Ref, Slot};
+
+/// Whether, and how far, a task is in a native sleep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Sleeping {
+    /// Not in a native sleep.
+    No = 0,
+    /// The loop's timer `timer` owns the task.
+    Timer = 1,
+    /// The timer was due; an entry of the ring owns the task and will queue its step.
+    Due = 2,
+}
+
+/// Fields of a native task. All zero bytes are a task whose `__init__` has not run.
+#[repr(C)]
+pub struct TaskBody {
+    /// What it has in common with a future.
+    pub future: FutureBody,
+    /// The coroutine.
+    pub coro: Slot,
+    /// The context that every step runs in.
+    pub context: Slot,
+    /// What the task is parked on (`_fut_waiter`); empty while it is queued, sleeping or running.
+    pub waiting_on: Slot,
+    /// The name, once it was given or asked for.
+    pub name: Slot,
+    /// The number that the name is made from if none was given.
+    pub number: Cell<u64>,
+    /// Place in the list of all tasks.
+    pub links: Links,
+    /// How often `cancel()` was called less how often `uncancel()` was.
+    pub cancel_requests: Cell<u32>,
+    /// The timer of a native sleep; meaningful in state [`Sleeping::Timer`] only.
+    pub timer: Cell<u32>,
+    /// See [`Sleeping`].
+    pub sleeping: Cell<Sleeping>,
+    /// Entries of the ring for sleeps that were due and then cancelled; each is to be ignored once.
+    pub stale_wakeups: Cell<u8>,
+    /// `cancel()` came while the task could not be told; the next step throws.
+    pub must_cancel: Cell<bool>,
+    /// Report the task if it is destroyed while pending.
+    pub log_destroy_pending: Cell<bool>,
+}
+
+/// Place in the list of all tasks (up to 3.13; see `compat::registry`).
+pub struct Links {
+    /// The task registered before this one.
+    pub older: Cell<*mut ffi::PyObject>,
+    /// The task registered after this one.
+    pub newer: Cell<*mut ffi::PyObject>,
+    /// Whether the task is in the list.
+    pub linked: Cell<bool>,
+}
+
+impl TaskBody {
+    /// Visits what a task has beyond a future.
+    ///
+    /// # Safety
+    /// Called from `tp_traverse` with the collector's arguments.
+    pub unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+        for slot in [&self.coro, &self.context, &self.waiting_on, &self.name] {
+            // SAFETY: by the caller's contract.
+            let status = unsafe { slot.traverse(visit, arg) };
+            if status != 0 {
+                return status;
+            }
+        }
+        0
+    }
+}
+
+/// Lets the coroutine go.
+pub fn drop_coro(task: &Ref) {
+    // SAFETY: a native task; `None` never dies.
+    unsafe { write_base_word(task.as_ptr(), base_words().coro, ffi::Py_None()) };
+    drop(body(task).coro.take());
+}
+
+/// Drops what a task has beyond a future.
+pub fn clear(task: &Ref) {
+    drop_coro(task);
+    let fields = body(task);
+    drop(fields.context.take());
+    drop(fields.waiting_on.take());
+    drop(fields.name.take());
+}
+
+/// The body of a native task: an instance of the native type or of a subclass.
+#[inline]
+pub fn body(task: &Ref) -> &TaskBody {
+    // SAFETY: every native task has this body at this offset, and it lives as long as the object.
+    unsafe { &*task.as_ptr().cast::<u8>().add(BODY).cast::<TaskBody>() }
+}

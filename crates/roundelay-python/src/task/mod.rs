@@ -1,0 +1,12 @@
+//! The native Task: a true subclass of `_asyncio.Task`, stepped from the loop's ring.
+
+mod body;
+pub mod cancel;
+pub mod eager;
+mod members;
+pub mod object;
+pub mod step;
+pub mod wakeup;
+
+pub use body::{Sleeping, body};
+pub use object::{TASK, create};

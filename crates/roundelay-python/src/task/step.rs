@@ -1,0 +1,373 @@
+//! One step of a task: resume the coroutine, and act on what it yields, returns or raises.
+//! Follows `task_step_impl` of CPython's `_asynciomodule.c`, in its order.
+
+use pyo3::ffi;
+
+use crate::combinators::sleep;
+use crate::compat::{awaited_by, current, registry};
+use crate::eventloop::{self, LoopData, Word};
+use crate::future::{self, State, Waiter, members, outcome};
+use crate::imports::{imports, names};
+use crate::native::gc::track;
+use crate::native::{Ref, Result, none, raise_object, raise_text, repr, string, take_raised};
+
+use super::body::{Sleeping, body};
+use super::cancel::cancel_any;
+use super::object::schedule_step;
+use super::wakeup;
+
+/// What is to become of a task after a step.
+pub enum Then {
+    /// Step again in the next turn.
+    Again,
+    /// Wait for the native future.
+    Park(Ref),
+    /// Sleep until the loop's clock shows this (seconds).
+    Sleep(f64),
+    /// Nothing: it is done, or a foreign future will call back.
+    Nothing,
+}
+
+/// Runs the entry of the ring that owns `task`.
+#[inline]
+pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
+    let fields = body(&task);
+    let mut thrown = fields.future.rare().and_then(|rare| rare.throw_next.take());
+    if let Some(waited) = fields.waiting_on.take() {
+        awaited_by::discard(&waited, &task)?;
+        if let Some(fut) = future::native(&waited)
+            && fut.state.get() != State::Finished
+        {
+            thrown = wakeup::outcome_to_throw(&waited, fut);
+        }
+    }
+    current::publish(event_loop.as_ptr(), looop.hash.get(), &task)?;
+    let Some(context) = fields.context.get() else { return Ok(()) };
+    // SAFETY: a live context.
+    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
+        return report_lost_step(&task);
+    }
+    let then = step(&task, thrown);
+    leave_context(&context);
+    match then? {
+        Then::Again => {
+            looop.push(Word::step(task));
+            Ok(())
+        }
+        Then::Nothing => {
+            if task.count() > 1 {
+                // Someone else holds it, so that from now on only the collector can find its cycles.
+                track(&task);
+            }
+            Ok(())
+        }
+        Then::Sleep(when) => {
+            let timer = looop.add_timer(when, Word::sleep(task.clone()));
+            let fields = body(&task);
+            fields.timer.set(timer);
+            fields.sleeping.set(Sleeping::Timer);
+            Ok(())
+        }
+        Then::Park(waited) => park(task, waited),
+    }
+}
+
+/// Leaves the context that was entered for a step; an exception that is set survives.
+fn leave_context(context: &Ref) {
+    // SAFETY: this thread entered the live context. Exiting fails only if user code left it behind our
+    // back; the step's own outcome counts more then.
+    unsafe {
+        if ffi::PyErr_Occurred().is_null() {
+            if ffi::PyContext_Exit(context.as_ptr()) < 0 {
+                ffi::PyErr_Clear();
+            }
+        } else {
+            crate::native::aside(|| {
+                if ffi::PyContext_Exit(context.as_ptr()) < 0 {
+                    ffi::PyErr_Clear();
+                }
+            });
+        }
+    }
+}
+
+/// A step whose context could not be entered is reported as asyncio reports a failing callback.
+#[cold]
+fn report_lost_step(task: &Ref) -> Result<()> {
+    let callable = wakeup::step(task)?;
+    eventloop::handle::report(&callable, None, None, body(task).future.event_loop.get().as_ref())
+}
+
+/// Parks a task of a native loop on a native future.
+#[inline]
+fn park(task: Ref, waited: Ref) -> Result<()> {
+    let fut = future::body(&waited);
+    if !fut.is_pending() {
+        // Finished between the yield and here: the wakeup is queued, as `add_done_callback` does.
+        body(&task).waiting_on.set(waited.clone());
+        return eventloop::push(fut, Word::step(task));
+    }
+    track(&task);
+    track(&waited);
+    let fields = body(&task);
+    fields.waiting_on.set(waited.clone());
+    let cancelled = fields.must_cancel.get();
+    if !cancelled {
+        fut.waiters.add(Waiter::Task(task));
+        return Ok(());
+    }
+    fut.waiters.add(Waiter::Task(task.clone()));
+    cancel_now(&task, &waited)
+}
+
+/// The task was cancelled during the step that ended in this wait.
+fn cancel_now(task: &Ref, waited: &Ref) -> Result<()> {
+    let fields = body(task);
+    if fields.must_cancel.get() && cancel_any(waited, fields.future.cancel_message().as_ref())? {
+        fields.must_cancel.set(false);
+    }
+    Ok(())
+}
+
+/// Acts on a step's end for a task whose loop, or whose stepping, is not the ring's.
+pub fn resume_elsewhere(task: &Ref, then: Then) -> Result<()> {
+    match then {
+        Then::Nothing => {
+            track(task);
+            Ok(())
+        }
+        Then::Again => schedule_step(task),
+        Then::Park(waited) if body(task).future.native_loop.get() => park(task.clone(), waited),
+        Then::Park(waited) => {
+            let context = body(task).context.get().unwrap_or_else(none);
+            body(task).waiting_on.set(waited.clone());
+            track(task);
+            let waiter = Waiter::Call(wakeup::wakeup(task)?, context);
+            if future::body(&waited).is_pending() {
+                track(&waited);
+                future::body(&waited).waiters.add(waiter);
+            } else {
+                outcome::schedule(&waited, waiter)?;
+            }
+            cancel_now(task, &waited)
+        }
+        Then::Sleep(when) => {
+            let event_loop = body(task).future.event_loop.get().expect("a stepped task has a loop");
+            let timer = eventloop::data(&event_loop).add_timer(when, Word::sleep(task.clone()));
+            body(task).timer.set(timer);
+            body(task).sleeping.set(Sleeping::Timer);
+            Ok(())
+        }
+    }
+}
+
+/// Resumes the coroutine once. The context is entered and the task published.
+pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
+    let fields = body(task);
+    if !fields.future.is_pending() {
+        let thrown = thrown.unwrap_or_else(none);
+        return raise_text(
+            imports().invalid_state_error.as_ptr(),
+            &format!("__step(): already done: {} {}", repr(task)?, repr(&thrown)?),
+        );
+    }
+    if fields.must_cancel.get() {
+        let cancelled = imports().cancelled_error.as_ptr();
+        if !thrown.as_ref().is_some_and(|thrown| thrown.is_exception_of(cancelled)) {
+            thrown = Some(outcome::make_cancelled_error(task)?);
+        }
+        fields.must_cancel.set(false);
+    }
+    drop(fields.waiting_on.take());
+    let Some(coro) = fields.coro.get() else {
+        // SAFETY: a static exception class.
+        return raise_text(unsafe { ffi::PyExc_RuntimeError }, "uninitialized Task object");
+    };
+    match resume(&coro, thrown) {
+        Resumed::Yielded(value) => yielded(task, value),
+        Resumed::Returned(value) => returned(task, value),
+        Resumed::Raised => failed(task),
+    }
+}
+
+enum Resumed {
+    Yielded(Ref),
+    Returned(Ref),
+    Raised,
+}
+
+#[inline]
+fn resume(coro: &Ref, thrown: Option<Ref>) -> Resumed {
+    let Some(thrown) = thrown else {
+        let mut value = std::ptr::null_mut();
+        // SAFETY: a live coroutine; `value` receives a new reference unless the status is an error.
+        return unsafe {
+            match ffi::PyIter_Send(coro.as_ptr(), ffi::Py_None(), &mut value) {
+                ffi::PySendResult::PYGEN_NEXT => Resumed::Yielded(Ref::owned(value)),
+                ffi::PySendResult::PYGEN_RETURN => Resumed::Returned(Ref::owned(value)),
+                ffi::PySendResult::PYGEN_ERROR => Resumed::Raised,
+            }
+        };
+    };
+    match coro.call_method(&names().throw, [&thrown]) {
+        Ok(value) => Resumed::Yielded(value),
+        Err(_) => match stop_iteration_value() {
+            Some(value) => Resumed::Returned(value),
+            None => Resumed::Raised,
+        },
+    }
+}
+
+/// The value of the `StopIteration` that is set, which is then cleared.
+fn stop_iteration_value() -> Option<Ref> {
+    // SAFETY: an exception is set; static classes.
+    if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_StopIteration) } == 0 {
+        return None;
+    }
+    let stop = take_raised()?;
+    match string("value").and_then(|name| stop.getattr(&name)) {
+        Ok(value) => Some(value),
+        Err(_) => None,
+    }
+}
+
+/// The coroutine returned.
+#[inline]
+fn returned(task: &Ref, value: Ref) -> Result<Then> {
+    let fields = body(task);
+    if fields.must_cancel.get() {
+        // Cancelled right before the coroutine ended.
+        fields.must_cancel.set(false);
+        let message = fields.future.cancel_message();
+        outcome::cancel(task, message)?;
+    } else {
+        outcome::set_result(task, value)?;
+    }
+    registry::unregister(task);
+    Ok(Then::Nothing)
+}
+
+/// The coroutine raised.
+#[cold]
+fn failed(task: &Ref) -> Result<Then> {
+    let Some(exception) = take_raised() else {
+        // SAFETY: a static exception class.
+        return raise_text(unsafe { ffi::PyExc_SystemError }, "a coroutine failed without an exception");
+    };
+    let fields = body(task);
+    if exception.is_exception_of(imports().cancelled_error.as_ptr()) {
+        fields.future.rare_mut().cancelled_error.set(exception);
+        outcome::cancel(task, None)?;
+        registry::unregister(task);
+        return Ok(Then::Nothing);
+    }
+    outcome::set_exception(task, &exception)?;
+    registry::unregister(task);
+    // SAFETY: static exception classes.
+    let fatal = unsafe {
+        exception.is_exception_of(ffi::PyExc_KeyboardInterrupt) || exception.is_exception_of(ffi::PyExc_SystemExit)
+    };
+    if fatal {
+        return raise_object(exception);
+    }
+    Ok(Then::Nothing)
+}
+
+/// The coroutine yielded: decide what it wants.
+#[inline]
+fn yielded(task: &Ref, value: Ref) -> Result<Then> {
+    if value.is_none() {
+        return Ok(Then::Again);
+    }
+    let fields = body(task);
+    if fields.future.native_loop.get() && value.is_exact(sleep::SLEEP_WAIT.get()) {
+        return begin_sleep(task, &value);
+    }
+    if value.is(task) {
+        return fail_soon(task, &format!("Task cannot await on itself: {}", repr(task)?));
+    }
+    let Some(fut) = future::native(&value) else { return yielded_foreign(task, &value) };
+    if fut.event_loop.peek() != fields.future.event_loop.peek() {
+        return fail_soon(
+            task,
+            &format!("Task {} got Future {} attached to a different loop", repr(task)?, repr(&value)?),
+        );
+    }
+    if !fut.blocking.replace(false) {
+        return fail_soon(
+            task,
+            &format!("yield was used instead of yield from in task {} with {}", repr(task)?, repr(&value)?),
+        );
+    }
+    awaited_by::add(&value, task)?;
+    Ok(Then::Park(value))
+}
+
+fn begin_sleep(task: &Ref, wait: &Ref) -> Result<Then> {
+    let fields = body(task);
+    if fields.must_cancel.get() {
+        // The sleep's future would be cancelled at once, which queues a step that throws.
+        fields.must_cancel.set(false);
+        let error = outcome::cancelled_error(fields.future.cancel_message().as_ref())?;
+        fields.future.rare_mut().throw_next.set(error);
+        return Ok(Then::Again);
+    }
+    Ok(Then::Sleep(sleep::deadline(wait)))
+}
+
+/// Anything that is not exactly one of ours: the documented `_asyncio_future_blocking` protocol.
+fn yielded_foreign(task: &Ref, value: &Ref) -> Result<Then> {
+    let blocking = match value.getattr_opt(&names().asyncio_future_blocking)? {
+        Some(blocking) if !blocking.is_none() => blocking,
+        _ => return yielded_nonsense(task, value),
+    };
+    let blocking = blocking.truthy()?;
+    let fields = body(task);
+    let event_loop = members::loop_of(value)?;
+    if !event_loop.is_ptr(fields.future.event_loop.peek()) {
+        return fail_soon(
+            task,
+            &format!("Task {} got Future {} attached to a different loop", repr(task)?, repr(value)?),
+        );
+    }
+    if !blocking {
+        return fail_soon(
+            task,
+            &format!("yield was used instead of yield from in task {} with {}", repr(task)?, repr(value)?),
+        );
+    }
+    awaited_by::add(value, task)?;
+    value.setattr(&names().asyncio_future_blocking, &crate::native::boolean(false))?;
+    let wakeup = wakeup::wakeup(task)?;
+    let context = fields.context.get().unwrap_or_else(none);
+    value.getattr(&names().add_done_callback)?.call_kw([&wakeup], &names().kw_context, &context)?;
+    fields.waiting_on.set(value.clone());
+    track(task);
+    cancel_now(task, value)?;
+    Ok(Then::Nothing)
+}
+
+fn yielded_nonsense(task: &Ref, value: &Ref) -> Result<Then> {
+    // SAFETY: live.
+    let generator = unsafe { ffi::PyGen_CheckExact(value.as_ptr()) != 0 };
+    if generator {
+        return fail_soon(
+            task,
+            &format!(
+                "yield was used instead of yield from for generator in task {} with {}",
+                repr(task)?,
+                repr(value)?
+            ),
+        );
+    }
+    fail_soon(task, &format!("Task got bad yield: {}", repr(value)?))
+}
+
+/// Throws `RuntimeError(text)` into the coroutine in the next turn.
+fn fail_soon(task: &Ref, text: &str) -> Result<Then> {
+    // SAFETY: a static exception class.
+    let class = unsafe { Ref::borrowed(ffi::PyExc_RuntimeError) };
+    let error = class.call([&string(text)?])?;
+    body(task).future.rare_mut().throw_next.set(error);
+    Ok(Then::Again)
+}

@@ -1,0 +1,49 @@
+"""asyncio, rebuilt in Rust: the event loop, and tasks, futures, gather and sleep that run on it.
+
+Three ways to use it::
+
+    roundelay run app.py            # any asyncio program, unmodified
+    roundelay.run(main())           # like asyncio.run(), on this loop
+    import roundelay as asyncio     # every public name of asyncio is here
+
+Importing this package changes nothing. :func:`install` makes asyncio's own names native for the whole
+process, and :func:`uninstall` puts them back.
+"""
+
+from asyncio import *  # noqa: F403
+from typing import Any
+
+from ._core import Future, Handle, Task, TimerHandle, __version__, create_task, ensure_future, gather, sleep
+from .install import install, uninstall
+from .loop import EventLoop, new_event_loop
+from .policy import EventLoopPolicy
+from .runner import Runner, run
+
+__all__ = [
+    "EventLoop",
+    "EventLoopPolicy",
+    "Future",
+    "Handle",
+    "Runner",
+    "Task",
+    "TimerHandle",
+    "__version__",
+    "create_task",
+    "ensure_future",
+    "gather",
+    "install",
+    "new_event_loop",
+    "run",
+    "sleep",
+    "uninstall",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Everything else that asyncio offers, its submodules included."""
+    import asyncio
+
+    try:
+        return getattr(asyncio, name)
+    except AttributeError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

@@ -1,0 +1,69 @@
+"""Making asyncio's own names native for this process, and putting them back."""
+
+import asyncio
+import asyncio.tasks
+from collections.abc import Callable
+from functools import partial
+from types import CodeType
+from typing import Any
+
+from . import _core, compat
+
+__all__ = ["install", "uninstall"]
+
+# Functions of asyncio that have a native counterpart here.
+_NATIVE = {
+    "sleep": _core.sleep,
+    "gather": _core.gather,
+    "create_task": _core.create_task,
+    "ensure_future": _core.ensure_future,
+}
+
+# How to put back what install() replaced, last first; empty while nothing is installed.
+_undo: list[Callable[[], None]] = []
+
+
+# Bodies for the functions that modules may have imported before: the same signature, calling the native
+# function. They run with the globals of asyncio.tasks, where install() puts the names they use.
+async def _sleep(delay, result=None):  # type: ignore[no-untyped-def]
+    return await __roundelay_sleep__(delay, result)  # type: ignore[name-defined] # noqa: F821
+
+
+def _gather(*coros_or_futures, return_exceptions=False):  # type: ignore[no-untyped-def]
+    return __roundelay_gather__(*coros_or_futures, return_exceptions=return_exceptions)  # type: ignore[name-defined] # noqa: F821
+
+
+_REDIRECTED = {"sleep": _sleep, "gather": _gather}
+
+
+def _replace(owner: Any, name: str, value: Any) -> None:
+    _undo.append(partial(setattr, owner, name, getattr(owner, name)))
+    setattr(owner, name, value)
+
+
+def install() -> None:
+    """Make asyncio native: its functions, and the loop that ``asyncio.run()`` and others make.
+
+    Modules that imported ``sleep`` or ``gather`` before are served as well. Calling it twice does no harm.
+    ``asyncio.Task`` and ``asyncio.Future`` keep their names: native tasks and futures are instances of them.
+    """
+    if _undo:
+        return
+    from .policy import EventLoopPolicy
+
+    for name, native in _NATIVE.items():
+        original = getattr(asyncio.tasks, name)
+        if name in _REDIRECTED:
+            code: CodeType = _REDIRECTED[name].__code__
+            setattr(asyncio.tasks, f"__roundelay_{name}__", native)
+            _replace(original, "__code__", code)
+        _replace(asyncio.tasks, name, native)
+        _replace(asyncio, name, native)
+    _undo.append(partial(compat.set_policy, compat.get_policy()))
+    compat.set_policy(EventLoopPolicy())
+
+
+def uninstall() -> None:
+    """Put back everything that :func:`install` replaced. Loops and tasks that exist go on."""
+    while _undo:
+        _undo.pop()()
