@@ -82,7 +82,8 @@ def _run(words: list[str]) -> None:
             _misused(f"a word is expected after {first}")
     elif first.startswith("-"):
         _misused(
-            f"unknown option {first!r}; options of the interpreter go in front: python {first} -m roundelay run ..."
+            f"unknown option {first!r}; options of the interpreter go in front: "
+            f"python {first} -m roundelay run ..."
         )
 
     install()
@@ -90,6 +91,6 @@ def _run(words: list[str]) -> None:
 
 
 def _misused(why: str) -> NoReturn:
-    """Say what is wrong and how it should look. Exit status 2 is what `python` uses for a bad command line."""
+    """Say what is wrong and how it should look. Exit status 2 is the one that `python` uses for this."""
     sys.stderr.write(f"roundelay: {why}\n{_USAGE}")
     raise SystemExit(2)

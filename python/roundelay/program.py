@@ -24,6 +24,8 @@ from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFil
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+_MISSING = object()
+
 
 def run_file(path: str, args: Sequence[str]) -> None:
     """`python PATH ARGS`: a script, a `.pyc` file, or a directory or zip file with a `__main__.py`."""
@@ -64,9 +66,7 @@ def run_stdin(dash: str, args: Sequence[str]) -> None:
     sys.audit("cpython.run_stdin")
     try:
         if os.isatty(0):
-            sys.stderr.write(
-                "roundelay: standard input is a terminal; only a file or a pipe can be run from it\n"
-            )
+            sys.stderr.write("roundelay: standard input is a terminal; give a file or a pipe\n")
             raise SystemExit(2)
         with open(0, "rb", closefd=False) as stdin:
             source = stdin.read()
@@ -108,7 +108,7 @@ def _fresh_main() -> ModuleType:
     """Put a new, empty `__main__` in place of ours, filled as the interpreter fills it at its start."""
     main = ModuleType("__main__")
     if sys.version_info < (3, 14):
-        main.__dict__["__annotations__"] = {}
+        main.__annotations__ = {}
     main.__dict__["__builtins__"] = builtins
     main.__loader__ = BuiltinImporter
     sys.modules["__main__"] = main
@@ -122,7 +122,7 @@ def _set_script_folder(folder: str) -> None:
 
 
 def _is_import_location(path: str) -> bool:
-    """Whether modules can be imported from `path`: a directory, a zip file. Fills the cache as Python does."""
+    """Whether modules can be imported from `path`: a directory, a zip file. Fills Python's cache."""
     if path not in sys.path_importer_cache:
         sys.path_importer_cache[path] = None
         for hook in sys.path_hooks:
@@ -179,7 +179,7 @@ def _is_plain_text(source: bytes) -> bool:
 
 
 def _exec_by_file_reader(source: bytes, filename: str, namespace: dict[str, Any]) -> bool:
-    """Run `source` through `PyRun_File`, the entry that `python FILE` takes. False if it cannot be reached."""
+    """Run `source` through `PyRun_File`, which `python FILE` uses. False if it cannot be reached."""
     try:
         import ctypes
         import tempfile
@@ -232,7 +232,7 @@ def _starts_like_pyc(source: bytes) -> bool:
 
 
 def _code_of_pyc(data: bytes) -> CodeType:
-    """The code object of a `.pyc` file. Its four header words are a magic number, flags, a time and a size."""
+    """The code of a `.pyc` file. Its header is four words: a magic number, flags, a time, a size."""
     import marshal
     from importlib.util import MAGIC_NUMBER
 
@@ -333,17 +333,16 @@ def _die_of_interrupt() -> None:
     last = {name: getattr(sys, name) for name in ("last_type", "last_value", "last_traceback")}
     if sys.version_info >= (3, 12):
         last["last_exc"] = sys.last_exc
-    missing = object()
-    hook = getattr(sys, "excepthook", missing)
+    hook: Any = getattr(sys, "excepthook", _MISSING)
 
     def shown_already(*_: object) -> None:
         # Code that runs at exit finds `sys` as the program left it.
         for name, value in last.items():
             setattr(sys, name, value)
-        if hook is missing:
+        if hook is _MISSING:
             del sys.excepthook
         else:
-            setattr(sys, "excepthook", hook)
+            sys.excepthook = hook
 
     sys.excepthook = shown_already
     raise KeyboardInterrupt

@@ -1,6 +1,6 @@
 //! Building heap types from tables of slots, methods and attributes.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use pyo3::ffi;
@@ -29,8 +29,9 @@ impl TypeBuilder {
         self
     }
 
-    /// Sets one slot.
+    /// Sets one slot; a later one takes the place of an earlier one.
     pub fn slot(mut self, (slot, function): (c_int, *mut c_void)) -> Self {
+        self.slots.retain(|earlier| earlier.slot != slot);
         self.slots.push(ffi::PyType_Slot { slot, pfunc: function });
         self
     }
@@ -40,15 +41,22 @@ impl TypeBuilder {
         self.slot((ffi::Py_tp_doc, doc.as_ptr() as *mut c_void))
     }
 
-    /// Adds methods.
+    /// Adds methods; a later one takes the place of an earlier one with the same name (CPython would keep
+    /// the earlier).
     pub fn methods(mut self, methods: impl IntoIterator<Item = ffi::PyMethodDef>) -> Self {
-        self.methods.extend(methods);
+        for method in methods {
+            self.methods.retain(|earlier| !same_name(earlier.ml_name, method.ml_name));
+            self.methods.push(method);
+        }
         self
     }
 
-    /// Adds attributes.
+    /// Adds attributes; a later one takes the place of an earlier one with the same name.
     pub fn attributes(mut self, attributes: impl IntoIterator<Item = ffi::PyGetSetDef>) -> Self {
-        self.attributes.extend(attributes);
+        for attribute in attributes {
+            self.attributes.retain(|earlier| !same_name(earlier.name, attribute.name));
+            self.attributes.push(attribute);
+        }
         self
     }
 
@@ -94,6 +102,11 @@ impl TypeBuilder {
             Ref::owned_or_raised(ffi::PyType_FromSpecWithBases(&mut spec, bases))
         }
     }
+}
+
+fn same_name(a: *const c_char, b: *const c_char) -> bool {
+    // SAFETY: names in our tables are static texts that end with a null byte.
+    unsafe { CStr::from_ptr(a) == CStr::from_ptr(b) }
 }
 
 /// The type object behind a reference to a class.
