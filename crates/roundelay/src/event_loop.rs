@@ -68,7 +68,9 @@ impl EventLoop {
         self.clock.now()
     }
 
+    /// Adds an entry to the ready ring, behind what other threads have sent before.
     pub(crate) fn push(&self, entry: Entry) {
+        self.receive();
         self.ready.borrow_mut().push(entry);
     }
 
