@@ -30,7 +30,8 @@ _MISSING = object()
 def run_file(path: str, args: Sequence[str]) -> None:
     """`python PATH ARGS`: a script, a `.pyc` file, or a directory or zip file with a `__main__.py`."""
     sys.argv = [path, *args]
-    filename = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
+    # Nothing is tidied away, not even "./": the program sees this name in its `__file__`.
+    filename = os.getcwd() if path in ("", ".") else os.path.join(os.getcwd(), path)
     main = _fresh_main()
     if _is_import_location(filename):
         # Even with -P, as Python does: the path that was named is where the program's modules are.
