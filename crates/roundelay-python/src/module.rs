@@ -49,8 +49,6 @@ fn fill(module: &Ref) -> Result<()> {
         (c"sleep", sleep_function),
     ] {
         add(module, name, &object)?;
-        // Types live as long as the process: the statics name them.
-        std::mem::forget(object);
     }
     Ok(())
 }

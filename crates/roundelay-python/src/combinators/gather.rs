@@ -70,7 +70,6 @@ pub fn make_types(future_class: &Ref) -> Result<()> {
         .build(Some(future_class))?;
     adjust_type(&class);
     GATHERING.set(type_of_class(&class));
-    std::mem::forget(class);
     let class = TypeBuilder::new(c"roundelay.GatherCallback", size_of::<ChildCallback>())
         .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .collected(callback_dealloc, callback_traverse, callback_clear)
@@ -81,7 +80,6 @@ pub fn make_types(future_class: &Ref) -> Result<()> {
         ])
         .build(None)?;
     CHILD_CALLBACK.set(type_of_class(&class));
-    std::mem::forget(class);
     Ok(())
 }
 

@@ -74,7 +74,6 @@ pub fn make_types() -> Result<Ref> {
         ])
         .build(None)?;
     SLEEP.set(type_of_class(&class));
-    std::mem::forget(class);
     make_function()
 }
 
@@ -114,7 +113,6 @@ fn make_function() -> Result<Ref> {
     unsafe {
         let function = crate::native::gc::generic_alloc(SLEEP_FUNCTION.get())?;
         (*function.as_ptr().cast::<SleepFunction>()).vectorcall = Some(call);
-        std::mem::forget(class);
         Ok(function)
     }
 }

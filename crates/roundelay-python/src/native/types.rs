@@ -73,7 +73,7 @@ impl TypeBuilder {
             .slot((ffi::Py_tp_clear, clear as *mut c_void))
     }
 
-    /// Makes the type, deriving from `base` if there is one.
+    /// Makes the type, deriving from `base` if there is one. It lives as long as the process.
     pub fn build(mut self, base: Option<&Ref>) -> Result<Ref> {
         if !self.methods.is_empty() {
             // SAFETY: an all-null entry ends the table.
@@ -99,7 +99,10 @@ impl TypeBuilder {
         // SAFETY: the spec and its tables are complete; the tables are never freed.
         unsafe {
             let bases = base.map_or(ptr::null_mut(), Ref::as_ptr);
-            Ref::owned_or_raised(ffi::PyType_FromSpecWithBases(&mut spec, bases))
+            let class = Ref::owned_or_raised(ffi::PyType_FromSpecWithBases(&mut spec, bases))?;
+            // Statics name the type from now on, so it must outlive every collection.
+            std::mem::forget(class.clone());
+            Ok(class)
         }
     }
 }

@@ -1,8 +1,10 @@
 //! gather, try_gather and gather_results.
 
+use std::future::Ready;
+
 use roundelay::{Task, TaskError, gather, now, sleep, spawn, timeout, try_gather, yield_now};
 
-use crate::support::{Counts, Log, NEVER, SECOND, run_virtual, seconds};
+use crate::support::{Counting, Counts, Log, NEVER, SECOND, run_virtual, seconds};
 
 async fn after(delay: u64) -> u64 {
     sleep(seconds(delay)).await;
@@ -21,15 +23,12 @@ fn results_come_in_the_order_of_the_futures_and_after_the_longest() {
 fn gathering_nothing_is_done_at_once() {
     run_virtual(async {
         assert!(gather(Vec::<Counting>::new()).await.is_empty());
-        assert_eq!(try_gather([after(1); 0].map(ok)).await, Ok(vec![]));
+        assert_eq!(
+            try_gather(Vec::<Ready<Result<u64, ()>>>::new()).await,
+            Ok(vec![])
+        );
         assert_eq!(now(), seconds(0));
     });
-}
-
-type Counting = crate::support::Counting;
-
-async fn ok(future: impl Future<Output = u64>) -> Result<u64, String> {
-    Ok(future.await)
 }
 
 #[test]

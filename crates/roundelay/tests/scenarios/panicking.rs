@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
 use roundelay::{TaskError, gather, gather_results, sleep, spawn, yield_now};
 
-use crate::support::{OnDrop, SECOND, run_virtual};
+use crate::support::{Log, OnDrop, SECOND, run_virtual, seconds};
 
 #[test]
 fn a_panic_is_given_to_whoever_awaits_the_task() {
@@ -77,15 +77,24 @@ fn a_destructor_that_panics_when_the_loop_ends_does_not_keep_the_others_from_end
 
 #[test]
 fn a_panic_goes_through_gather_and_leaves_the_other_children_running() {
+    let log = Log::default();
     run_virtual(async {
-        let child = |panics: bool| async move {
-            sleep(SECOND).await;
-            assert!(!panics, "child is broken");
+        let child = |delay, panics: bool| {
+            let log = log.clone();
+            async move {
+                sleep(seconds(delay)).await;
+                log.add(format!("child {delay}"));
+                assert!(!panics, "child is broken");
+            }
         };
-        let gathering = spawn(async move { gather([child(false), child(true)]).await });
+        let children = [child(1, false), child(2, true), child(3, false)];
+        let gathering = spawn(async move { gather(children).await });
         let error = gathering.await.unwrap_err();
         assert_eq!(error.to_string(), "the task panicked: child is broken");
+        log.add("panic seen");
+        sleep(seconds(5)).await;
     });
+    assert_eq!(log.take(), ["child 1", "child 2", "panic seen", "child 3"]);
 }
 
 #[test]
