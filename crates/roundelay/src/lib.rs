@@ -1,7 +1,5 @@
-//! asyncio's event loop and vocabulary, for Rust futures on one thread.
-//!
-//! This crate has two storeys.
-//! The engine is what any asyncio-like loop is made of, generic over what is ready: [`Ready`], [`Timers`], [`Clock`], [`Reactor`], [`Inbox`] with [`Wakeup`], and the decisions of one turn.
+#![cfg_attr(not(miri), doc = include_str!("../README.md"))]
+#![cfg_attr(miri, doc = "asyncio for Rust futures. The page with its examples needs a real clock.")]
 
 #[cfg(not(unix))]
 compile_error!("roundelay needs a Unix system: it waits for file descriptors");
