@@ -120,6 +120,8 @@ class Session:
         results = job.run(tests)
         with self.lock:
             self.results += results
+            if self.options.check_exclusions:
+                return
             counts = ", ".join(f"{count(results, kind)} {kind}" for kind in KINDS)
             print(f"{job.label} [{job.variant.name}]: {counts}", flush=True)
             for result in results:
