@@ -1,5 +1,8 @@
 #![cfg_attr(not(miri), doc = include_str!("../README.md"))]
-#![cfg_attr(miri, doc = "asyncio for Rust futures. The page with its examples needs a real clock.")]
+#![cfg_attr(
+    miri,
+    doc = "asyncio for Rust futures. The page with its examples needs a real clock."
+)]
 
 #[cfg(not(unix))]
 compile_error!("roundelay needs a Unix system: it waits for file descriptors");

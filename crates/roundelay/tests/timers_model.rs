@@ -127,7 +127,7 @@ fn compare(steps: Vec<Step>) {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 256 },
+        cases: if cfg!(miri) { 8 } else { 128 },
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -150,6 +150,11 @@ pub(crate) struct Events {
     list: Vec<epoll::Event>,
 }
 
+// SAFETY: the data of an event is a union of a number and a pointer, which is why the compiler hesitates. Only `EventData::new_u64` makes data here, so it is a number, which any thread may have and read.
+unsafe impl Send for Events {}
+// SAFETY: as above.
+unsafe impl Sync for Events {}
+
 impl Events {
     pub(crate) fn new() -> Self {
         Self {
