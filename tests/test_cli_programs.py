@@ -1,6 +1,6 @@
 """Programs under `roundelay run` show, byte for byte, what they show under `python`.
 
-The programs stand in cli_programs.txt. The folder of each also holds the files of NEIGHBOURS. What is compared:
+The programs stand in cli_programs.txt. The folder of each also holds the files of NEIGHBOURS. Compared are
 standard output, standard error, the exit status; and, where both outputs go to one stream, their order.
 """
 
@@ -129,6 +129,7 @@ def test_same_order_of_the_two_outputs(end: str, words: list[str], flags: list[s
         ["-P"],
         ["-B"],
         ["-E"],
+        ["-I"],
         ["-s"],
         ["-bb"],
         ["-X", "utf8=0"],
@@ -143,9 +144,7 @@ def test_options_of_the_interpreter_hold(words: list[str], flags: list[str], tmp
     )
     write_folder(tmp_path, program)
     env = {}
-    if "-E" in flags:
-        pytest.importorskip("roundelay._core", reason="without PYTHONPATH only an installed package is found")
-    elif words[0] == "-m" and "-P" in flags:
+    if words[0] == "-m" and "-P" in flags:
         env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
 
     plain, ours = side_by_side(words, flags=flags, folder=tmp_path, env=env)

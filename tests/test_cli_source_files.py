@@ -110,7 +110,7 @@ def test_same_reading_of_a_module(name: str, tmp_path: Path) -> None:
 
 
 STANDARD_INPUT: dict[str, bytes] = {
-    "program": b"import sys\nprint(sys.argv, sys.path[0], __file__)\nprint(__loader__, repr(sys.stdin.read()))\n",
+    "program": b"import sys\nprint(sys.argv, sys.path[0])\nprint(__loader__, repr(sys.stdin.read()))\n",
     "exception": b"def f():\n    1 / 0\nf()\n",
     "exit": b"import sys\nsys.exit(4)\n",
     "interrupt": b"raise KeyboardInterrupt\n",

@@ -8,7 +8,7 @@ runs then.
     2    |   Task A done after 2 seconds
 
 Two more kinds of lines: `status N` (0 unless given), and `error TEXT`, where TEXT must stand in standard
-error, in the order given. A program without an `error` line writes nothing there. Lines with "#" are comments.
+error, in the order given. A program without an `error` line writes nothing there. "#" starts a comment line.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Python imports this before a lesson program when its folder is on PYTHONPATH. It stamps each print().
 
 The time is that of the running event loop, or none where no loop runs. The first line of the stamps is the
-time of the start, by the clock that event loops read. They go into a file of their own: what the program writes
-stays as it is.
+time of the start, by the clock that event loops read. They go into a file of their own: what the program
+writes stays as it is.
 """
 
 import builtins
