@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::ptr;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -18,8 +19,21 @@ use roundelay::{Interest, Reactor, Readiness};
 /// Ends a wait that should have ended by itself.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
+/// Ends the test program if it is still there after two minutes, many times what it needs.
+fn watchdog() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        thread::spawn(|| {
+            thread::sleep(Duration::from_secs(120));
+            eprintln!("a test hangs");
+            std::process::exit(101);
+        });
+    });
+}
+
 #[test]
 fn reactors_meet_signals_and_forks() {
+    watchdog();
     a_signal_ends_the_wait_with_an_error_and_nothing_ready();
     a_child_that_drops_its_copy_leaves_the_parents_reactor_working();
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,18 @@ use crate::reactor::Interest;
 /// Long enough never to end a test that works, short enough to end one that does not.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+
+/// Ends the test program if it is still there after two minutes, many times what it needs.
+fn watchdog() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        thread::spawn(|| {
+            thread::sleep(Duration::from_secs(120));
+            eprintln!("a test hangs");
+            std::process::exit(101);
+        });
+    });
+}
 
 macro_rules! back_end {
     ($name:ident) => {
@@ -124,6 +137,7 @@ macro_rules! back_end {
 
             #[test]
             fn the_bell_ends_a_wait_once() {
+                watchdog();
                 let poller = Poller::new().unwrap();
                 let bell = poller.bell();
                 bell.ring();
