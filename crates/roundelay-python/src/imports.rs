@@ -88,7 +88,11 @@ macro_rules! imports {
     ($($(#[$meta:meta])* $field:ident = $module:literal $(. $attr:literal)+;)*) => {
         /// Objects of the standard library.
         #[allow(missing_docs)]
-        pub struct Imports { $($(#[$meta])* pub $field: Ref,)* }
+        pub struct Imports {
+            $($(#[$meta])* pub $field: Ref,)*
+            /// `asyncio.events._ThreadSafeHandle` of 3.14 and newer.
+            pub thread_safe_handle_class: Option<Ref>,
+        }
 
         impl Imports {
             fn fetch() -> Result<Self> {
@@ -96,7 +100,10 @@ macro_rules! imports {
                     let object = import($module)?;
                     $(let object = object.getattr(&intern($attr)?)?;)+
                     object
-                },)* })
+                },)*
+                    thread_safe_handle_class: import(c"asyncio.events")?
+                        .getattr_opt(&intern(c"_ThreadSafeHandle")?)?,
+                })
             }
         }
     };

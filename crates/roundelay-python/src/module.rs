@@ -29,12 +29,13 @@ fn fill(module: &Ref) -> Result<()> {
     layout::probe()?;
     current::probe()?;
     awaited_by::probe()?;
-    registry::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
     task::wakeup::make_type()?;
     let future_class = future::object::make_type()?;
     let task_class = task::object::make_type()?;
+    registry::probe(&task_class)?;
+    awaited_by::probe_words(&future_class)?;
     gather::make_types(&future_class)?;
     sleep::make_type(module.getattr(&crate::native::string("_set_result_unless_cancelled")?)?)?;
     let sleep_function = sleep_call::make_types()?;
@@ -55,7 +56,8 @@ fn fill(module: &Ref) -> Result<()> {
 
 fn add(module: &Ref, name: &CStr, object: &Ref) -> Result<()> {
     // SAFETY: a live module; a reference is counted for it.
-    let status: c_int = unsafe { ffi::PyModule_AddObjectRef(module.as_ptr(), name.as_ptr(), object.as_ptr()) };
+    let status: c_int =
+        unsafe { ffi::PyModule_AddObjectRef(module.as_ptr(), name.as_ptr(), object.as_ptr()) };
     crate::native::check(status)
 }
 

@@ -49,7 +49,9 @@ impl<T> Once<T> {
     /// The value; the module must have been initialised.
     #[inline]
     pub fn get(&self) -> &T {
-        self.0.get().expect("the module is initialised before anything of it is used")
+        self.0
+            .get()
+            .expect("the module is initialised before anything of it is used")
     }
 
     /// The value, if it was set.

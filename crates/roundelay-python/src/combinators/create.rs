@@ -28,7 +28,9 @@ fn call_through(callable: &Ref, args: Args<'_>) -> Result<Ref> {
     let keywords = crate::native::dict(&[])?;
     for (name, value) in args.keyword_items() {
         // SAFETY: all live.
-        crate::native::check(unsafe { ffi::PyDict_SetItem(keywords.as_ptr(), name.as_ptr(), value.as_ptr()) })?;
+        crate::native::check(unsafe {
+            ffi::PyDict_SetItem(keywords.as_ptr(), name.as_ptr(), value.as_ptr())
+        })?;
     }
     callable.call_tuple(&positional, Some(&keywords))
 }
@@ -36,7 +38,10 @@ fn call_through(callable: &Ref, args: Args<'_>) -> Result<Ref> {
 /// `ensure_future(coro_or_future, *, loop=None)`
 pub fn ensure_future_function(_module: &Ref, args: Args<'_>) -> Result<Ref> {
     let [object, event_loop] = args.bind("ensure_future", ["coro_or_future", "loop"], 1, 1)?;
-    ensure_future(object.expect("required"), event_loop.filter(|given| !given.is_none()))
+    ensure_future(
+        object.expect("required"),
+        event_loop.filter(|given| !given.is_none()),
+    )
 }
 
 /// A future for anything awaitable: itself if it is one, else a task. Coroutines and native futures
@@ -70,7 +75,11 @@ pub fn ensure_future(object: &Ref, event_loop: Option<&Ref>) -> Result<Ref> {
         }
     }
     match event_loop {
-        Some(event_loop) => imports().stock_ensure_future.call_kw([object], &names().kw_loop, event_loop),
+        Some(event_loop) => {
+            imports()
+                .stock_ensure_future
+                .call_kw([object], &names().kw_loop, event_loop)
+        }
         None => imports().stock_ensure_future.call([object]),
     }
 }

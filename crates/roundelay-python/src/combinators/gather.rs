@@ -62,7 +62,11 @@ pub fn make_types(future_class: &Ref) -> Result<()> {
     let class = base_builder(c"roundelay._GatheringFuture", SIZE)
         .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .collected(dealloc, traverse, clear)
-        .methods([method!(c"cancel", cancel_method, c"cancel($self, msg=None)\n--\n\nCancel all children.")])
+        .methods([method!(
+            c"cancel",
+            cancel_method,
+            c"cancel($self, msg=None)\n--\n\nCancel all children."
+        )])
         .attributes([
             attribute!(c"_children", children_attr),
             attribute!(c"_cancel_requested", cancel_requested),
@@ -95,7 +99,9 @@ impl Hasher for PointerHasher {
         unreachable!("only pointers are hashed");
     }
     fn write_usize(&mut self, value: usize) {
-        self.0 = (value as u64 >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(20);
+        self.0 = (value as u64 >> 4)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(20);
     }
 }
 
@@ -162,7 +168,8 @@ fn collect(outer: &Ref, arguments: &[Ref]) -> Result<(Vec<Ref>, Vec<Ref>)> {
         if event_loop.is_none() {
             event_loop = Some(members::loop_of(&child)?);
             if cfg!(Py_3_14) {
-                own.caller.put(awaited_by::caller(event_loop.as_ref().expect("just set"))?);
+                own.caller
+                    .put(awaited_by::caller(event_loop.as_ref().expect("just set"))?);
             }
         }
         if !child.is(argument) {
@@ -195,7 +202,10 @@ fn adopt(outer: &Ref, child: &Ref, done: &mut Vec<Ref>) -> Result<()> {
                 if let Some(caller) = own.caller.get() {
                     awaited_by::add(child, &caller)?;
                 }
-                child.call_method(&names().add_done_callback, [&child_callback(outer.clone())?])?;
+                child.call_method(
+                    &names().add_done_callback,
+                    [&child_callback(outer.clone())?],
+                )?;
             }
         }
     }
@@ -212,7 +222,10 @@ impl<'a> Seen<'a> {
             _ if !arguments.iter().all(plain) => Seen::Dict(crate::native::dict(&[])?),
             1 => Seen::None,
             2..=8 => Seen::Few(Vec::new()),
-            many => Seen::Pointers(HashSet::with_capacity_and_hasher(many, BuildHasherDefault::default())),
+            many => Seen::Pointers(HashSet::with_capacity_and_hasher(
+                many,
+                BuildHasherDefault::default(),
+            )),
         })
     }
 
@@ -221,9 +234,10 @@ impl<'a> Seen<'a> {
     fn find(&self, argument: &Ref, before: &[Ref], children: &[Ref]) -> Result<Option<Ref>> {
         match self {
             Seen::None => Ok(None),
-            Seen::Few(few) => {
-                Ok(few.iter().find(|(known, _)| known.is(argument)).map(|(_, child)| child.clone()))
-            }
+            Seen::Few(few) => Ok(few
+                .iter()
+                .find(|(known, _)| known.is(argument))
+                .map(|(_, child)| child.clone())),
             Seen::Pointers(pointers) => {
                 if !pointers.contains(&(argument.as_ptr() as usize)) {
                     return Ok(None);
@@ -233,9 +247,14 @@ impl<'a> Seen<'a> {
             }
             Seen::Dict(known) => {
                 // SAFETY: live; what the dict returns is borrowed and counted at once.
-                let child = unsafe { ffi::PyDict_GetItemWithError(known.as_ptr(), argument.as_ptr()) };
+                let child =
+                    unsafe { ffi::PyDict_GetItemWithError(known.as_ptr(), argument.as_ptr()) };
                 if child.is_null() {
-                    return if crate::native::raised() { Err(crate::native::Raised) } else { Ok(None) };
+                    return if crate::native::raised() {
+                        Err(crate::native::Raised)
+                    } else {
+                        Ok(None)
+                    };
                 }
                 // SAFETY: as above.
                 Ok(Some(unsafe { Ref::borrowed(child) }))
@@ -324,7 +343,9 @@ fn child_done(outer: &Ref, child: &Ref) -> Result<()> {
     }
     if !own.return_exceptions.get() {
         match outcome_of(child)? {
-            Outcome::Cancelled => return outcome::set_exception(outer, &make_cancelled_error(child)?),
+            Outcome::Cancelled => {
+                return outcome::set_exception(outer, &make_cancelled_error(child)?);
+            }
             Outcome::Exception(exception) => return outcome::set_exception(outer, &exception),
             Outcome::Result(_) => {}
         }
@@ -353,7 +374,11 @@ fn results(outer: &Ref) -> Result<Ref> {
                 Outcome::Exception(exception) => exception,
                 Outcome::Cancelled => {
                     let message = child.getattr(&names().cancel_message)?;
-                    let message = if message.is_none() { string("")? } else { message };
+                    let message = if message.is_none() {
+                        string("")?
+                    } else {
+                        message
+                    };
                     imports().cancelled_error.call([&message])?
                 }
             });
@@ -396,7 +421,11 @@ fn cancel_requested(outer: &Ref) -> Result<Ref> {
     Ok(boolean(body(outer).cancel_requested.get()))
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live gather.
     unsafe {
         let own = body(Ref::view(&slf));
@@ -450,7 +479,8 @@ fn callback_fields(callback: &Ref) -> &ChildCallback {
 /// A callable for `add_done_callback` that tells the gather.
 pub fn child_callback(outer: Ref) -> Result<Ref> {
     // SAFETY: the type is made and this is its size.
-    let callback = unsafe { FREE_CALLBACKS.allocate(CHILD_CALLBACK.get(), size_of::<ChildCallback>()) }?;
+    let callback =
+        unsafe { FREE_CALLBACKS.allocate(CHILD_CALLBACK.get(), size_of::<ChildCallback>()) }?;
     callback_fields(&callback).outer.set(outer);
     track(&callback);
     Ok(callback)
@@ -472,7 +502,11 @@ fn callback_qualname(_: &Ref) -> Result<Ref> {
     string("gather.<locals>._done_callback")
 }
 
-unsafe extern "C" fn callback_traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn callback_traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live callback.
     unsafe {
         let callback = Ref::view(&slf);

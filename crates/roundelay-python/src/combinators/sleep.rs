@@ -74,11 +74,19 @@ pub fn make_type(finish: Ref) -> Result<Ref> {
         .slot((ffi::Py_tp_getattro, getattro as *mut c_void))
         .methods([
             method1!(c"send", send, c"send($self, value, /)\n--\n\n"),
-            method!(c"throw", throw, c"throw($self, type, value=None, traceback=None, /)\n--\n\n"),
+            method!(
+                c"throw",
+                throw,
+                c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
+            ),
             method0!(c"close", close, c"close()\n--\n\n"),
             method0!(c"get_loop", get_loop, c"get_loop()\n--\n\n"),
         ])
-        .attributes([attribute!(c"_asyncio_future_blocking", blocking, set_blocking)])
+        .attributes([attribute!(
+            c"_asyncio_future_blocking",
+            blocking,
+            set_blocking
+        )])
         .build(None)?;
     SLEEP_WAIT.set(type_of_class(&class));
     Ok(class)
@@ -164,8 +172,10 @@ fn start(wait: &Ref) -> Result<Resumed> {
         _ => {
             let future = event_loop.call_method(&names().create_future, [])?;
             let result = own.result.get().unwrap_or_else(none);
-            let timer =
-                event_loop.call_method(&names().call_later, [&delay, FINISH.get(), &future, &result])?;
+            let timer = event_loop.call_method(
+                &names().call_later,
+                [&delay, FINISH.get(), &future, &result],
+            )?;
             delegate(wait, &future, &timer)?;
             resume_delegated(wait)
         }
@@ -199,7 +209,10 @@ fn refuse_nan(delay: &Ref) -> Result<()> {
         let value = delay.to_f64()?;
         if value.is_nan() {
             // SAFETY: a static exception class.
-            return raise(unsafe { ffi::PyExc_ValueError }, c"Invalid delay: NaN (not a number)");
+            return raise(
+                unsafe { ffi::PyExc_ValueError },
+                c"Invalid delay: NaN (not a number)",
+            );
         }
     }
     #[cfg(not(Py_3_13))]
@@ -225,7 +238,8 @@ pub fn after(state: &LoopData, delay: &Ref) -> Result<(f64, Option<Ref>)> {
 fn delegate(wait: &Ref, future: &Ref, timer: &Ref) -> Result<()> {
     let iterator = future.call_method(&names().iter_await, [])?;
     let own = fields(wait);
-    own.held.set(crate::native::tuple(&[&iterator, timer, future])?);
+    own.held
+        .set(crate::native::tuple(&[&iterator, timer, future])?);
     own.stage.set(Stage::Delegated);
     track(wait);
     Ok(())
@@ -233,7 +247,10 @@ fn delegate(wait: &Ref, future: &Ref, timer: &Ref) -> Result<()> {
 
 /// An item of the tuple that `delegate` keeps: 0 the iterator, 1 the timer, 2 the future.
 fn delegated(wait: &Ref, place: isize) -> Option<Ref> {
-    let held = fields(wait).held.get().filter(|_| fields(wait).stage.get() == Stage::Delegated)?;
+    let held = fields(wait)
+        .held
+        .get()
+        .filter(|_| fields(wait).stage.get() == Stage::Delegated)?;
     // SAFETY: a tuple of three, by construction.
     Some(unsafe { Ref::borrowed(ffi::PyTuple_GET_ITEM(held.as_ptr(), place)) })
 }
@@ -248,7 +265,9 @@ fn resume_delegated(wait: &Ref) -> Result<Resumed> {
             let raised = raised.expect("an error has an exception");
             // SAFETY: a static exception class.
             if raised.is_exception_of(unsafe { ffi::PyExc_StopIteration }) {
-                return raised.getattr(&crate::native::string("value")?).map(Resumed::Returned);
+                return raised
+                    .getattr(&crate::native::string("value")?)
+                    .map(Resumed::Returned);
             }
             raise_object(raised)
         }
@@ -317,7 +336,11 @@ pub fn finish(_module: &Ref, args: Args<'_>) -> Result<Ref> {
 /// Gives a native task that sleeps without a future one that stands for the sleep.
 pub fn materialise(task: &Ref) -> Result<Ref> {
     let own = task::body(task);
-    let event_loop = own.future.event_loop.get().expect("a sleeping task has a loop");
+    let event_loop = own
+        .future
+        .event_loop
+        .get()
+        .expect("a sleeping task has a loop");
     let state = eventloop::data(&event_loop);
     let future = future::new_pending(&event_loop)?;
     let args = handle::Arguments::Many(crate::native::tuple(&[&future, &none()])?);
@@ -331,7 +354,9 @@ pub fn materialise(task: &Ref) -> Result<Ref> {
         own.sleeping.set(Sleeping::No);
         track(task);
         own.waiting_on.set(future.clone());
-        future::body(&future).waiters.add(Waiter::Task(word.into_object()));
+        future::body(&future)
+            .waiters
+            .add(Waiter::Task(word.into_object()));
     }
     Ok(future)
 }
@@ -359,7 +384,10 @@ fn send(wait: &Ref, _value: &Ref) -> Result<Ref> {
 
 fn throw(wait: &Ref, args: Args<'_>) -> Result<Ref> {
     let [class, value, traceback] = args.bind("throw", ["type", "value", "traceback"], 3, 1)?;
-    throw_into(wait, thrown_exception(class.expect("required"), value, traceback)?)
+    throw_into(
+        wait,
+        thrown_exception(class.expect("required"), value, traceback)?,
+    )
 }
 
 fn close(wait: &Ref) -> Result<Ref> {
@@ -375,12 +403,17 @@ fn blocking(wait: &Ref) -> Result<Ref> {
 }
 
 fn set_blocking(wait: &Ref, value: Option<&Ref>) -> Result<()> {
-    fields(wait).blocking.set(value.map_or(Ok(false), Ref::truthy)?);
+    fields(wait)
+        .blocking
+        .set(value.map_or(Ok(false), Ref::truthy)?);
     Ok(())
 }
 
 /// Whatever a future has and the iterator has not is asked of the real future.
-unsafe extern "C" fn getattro(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+unsafe extern "C" fn getattro(
+    slf: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
     guard_object(|| {
         // SAFETY: the interpreter passes live objects.
         let (wait, name) = unsafe { (Ref::view(&slf), Ref::view(&name)) };
@@ -400,7 +433,11 @@ unsafe extern "C" fn getattro(slf: *mut ffi::PyObject, name: *mut ffi::PyObject)
     })
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live object.
     unsafe {
         let wait = Ref::view(&slf);

@@ -61,7 +61,11 @@ pub fn make_types() -> Result<Ref> {
         .slot((ffi::Py_tp_finalize, finalize as *mut c_void))
         .methods([
             method1!(c"send", send, c"send($self, value, /)\n--\n\n"),
-            method!(c"throw", throw, c"throw($self, type, value=None, traceback=None, /)\n--\n\n"),
+            method!(
+                c"throw",
+                throw,
+                c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
+            ),
             method0!(c"close", close, c"close()\n--\n\n"),
         ])
         .attributes([
@@ -97,13 +101,20 @@ fn make_function() -> Result<Ref> {
         .slot(unary_slot!(Py_tp_repr, function_repr))
         .build(None)?;
     SLEEP_FUNCTION.set(type_of_class(&class));
-    for (name, value) in [(c"__name__", "sleep"), (c"__qualname__", "sleep"), (c"__module__", "roundelay")] {
+    for (name, value) in [
+        (c"__name__", "sleep"),
+        (c"__qualname__", "sleep"),
+        (c"__module__", "roundelay"),
+    ] {
         crate::native::types::set_type_attribute(&class, name, &string(value)?)?;
     }
     let defaults = tuple(&[&none()])?;
     crate::native::types::set_type_attribute(&class, c"__defaults__", &defaults)?;
     // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
-    for (module, name) in [(c"asyncio.coroutines", c"_is_coroutine"), (c"inspect", c"_is_coroutine_mark")] {
+    for (module, name) in [
+        (c"asyncio.coroutines", c"_is_coroutine"),
+        (c"inspect", c"_is_coroutine_mark"),
+    ] {
         let attribute = string(&name.to_string_lossy())?;
         if let Some(mark) = crate::native::import(module)?.getattr_opt(&attribute)? {
             crate::native::types::set_type_attribute(&class, name, &mark)?;
@@ -125,7 +136,8 @@ unsafe extern "C" fn call(
 ) -> *mut ffi::PyObject {
     guard_object(|| {
         // SAFETY: the interpreter passes one vectorcall.
-        let args = unsafe { Args::from_fastcall(args, ffi::PyVectorcall_NARGS(count) as usize, names) };
+        let args =
+            unsafe { Args::from_fastcall(args, ffi::PyVectorcall_NARGS(count) as usize, names) };
         let (delay, result) = match (args.positional, args.no_keywords()) {
             ([delay], true) => (delay, None),
             ([delay, result], true) => (delay, Some(result)),
@@ -176,7 +188,10 @@ fn begin(sleep: &Ref) -> Result<Ref> {
     let own = fields(sleep);
     if own.used.replace(true) {
         // SAFETY: a static exception class.
-        return raise(unsafe { ffi::PyExc_RuntimeError }, c"cannot reuse already awaited coroutine");
+        return raise(
+            unsafe { ffi::PyExc_RuntimeError },
+            c"cannot reuse already awaited coroutine",
+        );
     }
     let delay = own.delay.take().unwrap_or_else(none);
     sleep::make(delay, own.result.take())
@@ -243,7 +258,11 @@ fn warn_unused(sleep: &Ref) {
     aside(|| {
         // SAFETY: a static warning class and a text that ends with a null byte.
         let status = unsafe {
-            ffi::PyErr_WarnEx(ffi::PyExc_RuntimeWarning, c"coroutine 'sleep' was never awaited".as_ptr(), 1)
+            ffi::PyErr_WarnEx(
+                ffi::PyExc_RuntimeWarning,
+                c"coroutine 'sleep' was never awaited".as_ptr(),
+                1,
+            )
         };
         if status < 0 {
             crate::native::write_unraisable(sleep);
@@ -262,7 +281,11 @@ unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
     });
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live object.
     unsafe {
         let sleep = Ref::view(&slf);
@@ -297,7 +320,9 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
         // SAFETY: called when the last reference is gone. The finalizer may run Python code, which may
         // keep the object. The memory is given back last.
         unsafe {
-            if !fields(Ref::view(&slf)).used.get() && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
+            if !fields(Ref::view(&slf)).used.get()
+                && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0
+            {
                 return Ok(());
             }
             ffi::PyObject_GC_UnTrack(slf.cast());

@@ -7,76 +7,188 @@ use pyo3::ffi;
 
 use crate::imports::imports;
 use crate::native::{Ref, Result};
-#[cfg(not(Py_3_14))]
-use crate::native::{check, import, string};
-#[cfg(not(Py_3_14))]
-use crate::statics::Once;
 
 #[cfg(not(Py_3_14))]
-static CURRENT: Once<Ref> = Once::new();
+pub use dict::*;
+#[cfg(Py_3_14)]
+pub use thread_word::*;
 
 #[cfg(not(Py_3_14))]
-unsafe extern "C" {
-    // Private, but exported by every version this file is compiled for.
-    fn _PyDict_SetItem_KnownHash(
-        dict: *mut ffi::PyObject,
-        key: *mut ffi::PyObject,
-        value: *mut ffi::PyObject,
-        hash: ffi::Py_hash_t,
-    ) -> std::ffi::c_int;
-}
+mod dict {
+    use super::*;
+    use crate::native::{check, import, string};
+    use crate::statics::Once;
 
-/// Finds what this version of CPython offers.
-#[cfg(not(Py_3_14))]
-pub fn probe() -> Result<()> {
-    CURRENT.set(import(c"_asyncio")?.getattr(&string("_current_tasks")?)?);
-    Ok(())
-}
+    static CURRENT: Once<Ref> = Once::new();
 
-/// What a new loop needs: nothing, the dict is filled when a task runs.
-#[cfg(not(Py_3_14))]
-pub fn prepare(_event_loop: &Ref) -> Result<()> {
-    Ok(())
-}
+    unsafe extern "C" {
+        // Private, but exported by every version this file is compiled for.
+        fn _PyDict_SetItem_KnownHash(
+            dict: *mut ffi::PyObject,
+            key: *mut ffi::PyObject,
+            value: *mut ffi::PyObject,
+            hash: ffi::Py_hash_t,
+        ) -> std::ffi::c_int;
+    }
 
-/// Makes `task` the current one of `looop`, whatever was current before.
-#[cfg(not(Py_3_14))]
-#[inline]
-pub fn publish(looop: *mut ffi::PyObject, hash: ffi::Py_hash_t, task: &Ref) -> Result<()> {
-    // SAFETY: `looop` is live and `hash` its hash; the dict takes its own references.
-    check(unsafe { _PyDict_SetItem_KnownHash(CURRENT.get().as_ptr(), looop, task.as_ptr(), hash) })
-}
+    /// Finds what this version of CPython offers.
+    pub fn probe() -> Result<()> {
+        CURRENT.set(import(c"_asyncio")?.getattr(&string("_current_tasks")?)?);
+        Ok(())
+    }
 
-/// Makes no task current.
-#[cfg(not(Py_3_14))]
-pub fn withdraw(looop: &Ref) {
-    crate::native::aside(|| {
-        // SAFETY: both live. A missing key is an exception that means nothing here.
-        unsafe {
-            if ffi::PyDict_DelItem(CURRENT.get().as_ptr(), looop.as_ptr()) < 0 {
-                ffi::PyErr_Clear();
+    /// What a new loop needs: nothing, the dict is filled when a task runs.
+    pub fn prepare(_event_loop: &Ref) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes `task` the current one of `looop`, whatever was current before.
+    #[inline]
+    pub fn publish(looop: *mut ffi::PyObject, hash: ffi::Py_hash_t, task: &Ref) -> Result<()> {
+        // SAFETY: `looop` is live and `hash` its hash; the dict takes its own references.
+        check(unsafe {
+            _PyDict_SetItem_KnownHash(CURRENT.get().as_ptr(), looop, task.as_ptr(), hash)
+        })
+    }
+
+    /// Makes no task current.
+    pub fn withdraw(looop: &Ref) {
+        crate::native::aside(|| {
+            // SAFETY: both live. A missing key is an exception that means nothing here.
+            unsafe {
+                if ffi::PyDict_DelItem(CURRENT.get().as_ptr(), looop.as_ptr()) < 0 {
+                    ffi::PyErr_Clear();
+                }
             }
+        });
+    }
+
+    /// Makes `task` (or nothing) current and returns what was.
+    pub fn swap(looop: &Ref, task: Option<&Ref>) -> Result<Option<Ref>> {
+        let dict = CURRENT.get().as_ptr();
+        // SAFETY: all live; what the dict returns is borrowed and counted at once.
+        unsafe {
+            let previous = ffi::PyDict_GetItemWithError(dict, looop.as_ptr());
+            if previous.is_null() && crate::native::raised() {
+                return Err(crate::native::Raised);
+            }
+            let previous = (!previous.is_null()).then(|| Ref::borrowed(previous));
+            match task {
+                Some(task) => check(ffi::PyDict_SetItem(dict, looop.as_ptr(), task.as_ptr()))?,
+                None if previous.is_some() => check(ffi::PyDict_DelItem(dict, looop.as_ptr()))?,
+                None => {}
+            }
+            Ok(previous)
         }
-    });
+    }
 }
 
-/// Makes `task` (or nothing) current and returns what was.
-#[cfg(not(Py_3_14))]
-pub fn swap(looop: &Ref, task: Option<&Ref>) -> Result<Option<Ref>> {
-    let dict = CURRENT.get().as_ptr();
-    // SAFETY: all live; what the dict returns is borrowed and counted at once.
-    unsafe {
-        let previous = ffi::PyDict_GetItemWithError(dict, looop.as_ptr());
-        if previous.is_null() && crate::native::raised() {
-            return Err(crate::native::Raised);
+#[cfg(Py_3_14)]
+mod thread_word {
+    use super::*;
+    use crate::native::{check, import, none, string};
+    use crate::statics::{GilCell, Once};
+
+    /// `_asyncio._swap_current_task`, used where the word was not found.
+    static SWAP: Once<Ref> = Once::new();
+
+    /// Index of the word of the thread state that owns the running task, zero if it was not found.
+    static WORD: GilCell<usize> = GilCell::new(0);
+
+    /// How many words of the thread state are looked at.
+    const SEARCHED: usize = 160;
+
+    /// Finds the word: `_set_running_loop` writes the word before it, `_swap_current_task` the word itself.
+    pub fn probe() -> Result<()> {
+        let swap = import(c"_asyncio")?.getattr(&string("_swap_current_task")?)?;
+        let set = &imports().set_running_loop;
+        let before = imports().get_running_loop.call([])?;
+        let task_before = if before.is_none() {
+            none()
+        } else {
+            swap.call([&before, &none()])?
+        };
+        let (event_loop, task) = (crate::native::list(vec![])?, crate::native::list(vec![])?);
+        set.call([&event_loop])?;
+        swap.call([&event_loop, &task])?;
+        // SAFETY: the state of this thread; it is part of a larger structure that has this many words.
+        let hits: Vec<usize> = unsafe {
+            let words = std::slice::from_raw_parts(
+                ffi::PyThreadState_Get().cast::<*mut ffi::PyObject>(),
+                SEARCHED,
+            );
+            (1..SEARCHED)
+                .filter(|at| words[*at] == task.as_ptr() && words[*at - 1] == event_loop.as_ptr())
+                .collect()
+        };
+        if let [only] = hits[..] {
+            WORD.set(only);
         }
-        let previous = (!previous.is_null()).then(|| Ref::borrowed(previous));
-        match task {
-            Some(task) => check(ffi::PyDict_SetItem(dict, looop.as_ptr(), task.as_ptr()))?,
-            None if previous.is_some() => check(ffi::PyDict_DelItem(dict, looop.as_ptr()))?,
-            None => {}
+        swap.call([&event_loop, &none()])?;
+        set.call([&before])?;
+        if !before.is_none() {
+            swap.call([&before, &task_before])?;
         }
-        Ok(previous)
+        SWAP.set(swap);
+        check(0)
+    }
+
+    /// What a new loop needs: nothing.
+    pub fn prepare(_event_loop: &Ref) -> Result<()> {
+        Ok(())
+    }
+
+    /// Writes the word of this thread and returns what it owned.
+    #[inline]
+    fn exchange(task: *mut ffi::PyObject) -> Option<Ref> {
+        // SAFETY: attached; the word was found in this structure, and owns what it points to.
+        unsafe {
+            let word = ffi::PyThreadState_Get()
+                .cast::<*mut ffi::PyObject>()
+                .add(WORD.get());
+            let previous = std::mem::replace(&mut *word, task);
+            (!previous.is_null()).then(|| Ref::owned(previous))
+        }
+    }
+
+    /// Makes `task` the current one of the running loop, whatever was current before.
+    #[inline]
+    pub fn publish(
+        event_loop: *mut ffi::PyObject,
+        _hash: ffi::Py_hash_t,
+        task: &Ref,
+    ) -> Result<()> {
+        if WORD.get() != 0 {
+            drop(exchange(task.clone().into_ptr()));
+            return Ok(());
+        }
+        // SAFETY: the caller's loop is live.
+        SWAP.get()
+            .call([unsafe { Ref::view(&event_loop) }, task])
+            .map(drop)
+    }
+
+    /// Makes no task current.
+    pub fn withdraw(event_loop: &Ref) {
+        if WORD.get() != 0 {
+            let previous = exchange(std::ptr::null_mut());
+            if previous.is_some() {
+                crate::native::aside(|| drop(previous));
+            }
+            return;
+        }
+        crate::native::aside(|| {
+            if SWAP.get().call([event_loop, &none()]).is_err() {
+                drop(crate::native::take_raised());
+            }
+        });
+    }
+
+    /// Makes `task` (or nothing) current and returns what was.
+    pub fn swap(event_loop: &Ref, task: Option<&Ref>) -> Result<Option<Ref>> {
+        let nothing = none();
+        let previous = SWAP.get().call([event_loop, task.unwrap_or(&nothing)])?;
+        Ok((!previous.is_none()).then_some(previous))
     }
 }
 

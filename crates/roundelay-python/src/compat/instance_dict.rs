@@ -7,7 +7,11 @@ use pyo3::ffi;
 
 #[cfg(Py_3_13)]
 unsafe extern "C" {
-    fn PyObject_VisitManagedDict(object: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int;
+    fn PyObject_VisitManagedDict(
+        object: *mut ffi::PyObject,
+        visit: ffi::visitproc,
+        arg: *mut c_void,
+    ) -> c_int;
     fn PyObject_ClearManagedDict(object: *mut ffi::PyObject);
 }
 
@@ -15,7 +19,11 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// Called from `tp_traverse` of a native future.
-pub unsafe fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+pub unsafe fn traverse(
+    object: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     #[cfg(Py_3_13)]
     // SAFETY: by the caller's contract; the types have a managed dict.
     unsafe {
@@ -52,8 +60,14 @@ pub unsafe fn clear(object: *mut ffi::PyObject) {
 unsafe fn dict_slot(object: *mut ffi::PyObject) -> *mut *mut ffi::PyObject {
     // SAFETY: the base classes of 3.11 and 3.12 have a positive offset, which our types inherit.
     unsafe {
-        let base = crate::imports::imports().task_class.as_ptr().cast::<ffi::PyTypeObject>();
-        let future = crate::imports::imports().future_class.as_ptr().cast::<ffi::PyTypeObject>();
+        let base = crate::imports::imports()
+            .task_class
+            .as_ptr()
+            .cast::<ffi::PyTypeObject>();
+        let future = crate::imports::imports()
+            .future_class
+            .as_ptr()
+            .cast::<ffi::PyTypeObject>();
         debug_assert_eq!((*base).tp_dictoffset, (*future).tp_dictoffset);
         object.cast::<u8>().offset((*base).tp_dictoffset).cast()
     }

@@ -29,9 +29,20 @@ pub struct BaseWords {
     pub context: usize,
     /// The name: external readers of 3.14 follow it without looking.
     pub name: usize,
+    /// The byte that tells external readers of 3.14 that a future is a task.
+    pub is_task: usize,
 }
 
-static WORDS: GilCell<BaseWords> = GilCell::new(BaseWords { coro: 0, context: 0, name: 0 });
+static WORDS: GilCell<BaseWords> = GilCell::new(BaseWords {
+    coro: 0,
+    context: 0,
+    name: 0,
+    is_task: 0,
+});
+
+/// Size of `_asyncio.Future`, whose fields are the first of `_asyncio.Task` as well.
+#[cfg(Py_3_14)]
+pub const FUTURE_BASE: usize = 112;
 
 /// The offsets found by [`probe`].
 #[inline]
@@ -57,16 +68,57 @@ pub fn probe() -> Result<()> {
     }
     let specimen = Specimen::make()?;
     WORDS.set(BaseWords {
-        coro: specimen.find(&specimen.coro),
-        context: specimen.find(&specimen.context),
-        name: specimen.find(&specimen.name),
+        coro: find_word(&specimen.task, specimen.coro.as_ptr()),
+        context: find_word(&specimen.task, specimen.context.as_ptr()),
+        name: find_word(&specimen.task, specimen.name.as_ptr()),
+        is_task: specimen.find_is_task(),
     });
+    crate::compat::stop_iteration::probe(&specimen.future)?;
     specimen.discard()
+}
+
+/// The offset of the one word of the base object that is `value`, or zero.
+pub fn find_word(object: &Ref, value: *mut ffi::PyObject) -> usize {
+    let head = size_of::<ffi::PyObject>();
+    let size = BODY.min(basic_size(object));
+    let hits: Vec<usize> = (head..size)
+        .step_by(size_of::<usize>())
+        // SAFETY: reads words within the live object.
+        .filter(|offset| unsafe { *base_word(object.as_ptr(), *offset) } == value)
+        .collect();
+    if let [only] = hits[..] { only } else { 0 }
+}
+
+fn basic_size(object: &Ref) -> usize {
+    // SAFETY: a live type.
+    unsafe { (*object.type_ptr()).tp_basicsize as usize }
+}
+
+/// The word at an offset of an object.
+///
+/// # Safety
+/// The object has a word there.
+#[inline]
+pub unsafe fn base_word(object: *mut ffi::PyObject, offset: usize) -> *mut *mut ffi::PyObject {
+    // SAFETY: by the caller's contract.
+    unsafe { object.cast::<u8>().add(offset).cast() }
+}
+
+/// Marks a native task as one, for external readers.
+#[inline]
+pub fn mark_as_task(task: &Ref) {
+    let offset = WORDS.get().is_task;
+    if offset != 0 {
+        // SAFETY: the offset lies within the base of every native task.
+        unsafe { *task.as_ptr().cast::<u8>().add(offset) = 1 }
+    }
 }
 
 /// A stock task made of known objects.
 struct Specimen {
     task: Ref,
+    /// A stock future of the same loop, to see what is different.
+    future: Ref,
     coro: Ref,
     context: Ref,
     name: Ref,
@@ -74,7 +126,7 @@ struct Specimen {
 
 const SPECIMEN: &std::ffi::CStr = c"
 import contextvars
-from _asyncio import Task
+from _asyncio import Future, Task
 
 class Loop:
     def get_debug(self): return False
@@ -85,7 +137,10 @@ async def nothing(): pass
 
 coro = nothing()
 context = contextvars.copy_context()
-task = Task(coro, loop=Loop(), name='roundelay layout probe', context=context)
+loop = Loop()
+future = Future(loop=loop)
+task = Task(coro, loop=loop, name='roundelay layout probe', context=context)
+task._log_destroy_pending = False
 name = task.get_name()
 ";
 
@@ -105,35 +160,44 @@ impl Specimen {
                 c"<roundelay layout probe>".as_ptr(),
                 ffi::Py_file_input,
             ))?;
-            drop(Ref::owned_or_raised(ffi::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))?);
+            drop(Ref::owned_or_raised(ffi::PyEval_EvalCode(
+                code.as_ptr(),
+                globals.as_ptr(),
+                globals.as_ptr(),
+            ))?);
             let item = |name: &std::ffi::CStr| {
                 Ref::borrowed(ffi::PyDict_GetItemString(globals.as_ptr(), name.as_ptr()))
             };
-            Ok(Self { task: item(c"task"), coro: item(c"coro"), context: item(c"context"), name: item(c"name") })
+            Ok(Self {
+                task: item(c"task"),
+                future: item(c"future"),
+                coro: item(c"coro"),
+                context: item(c"context"),
+                name: item(c"name"),
+            })
         }
     }
 
-    /// The offset at which the task holds `object`, if it does so exactly once.
-    fn find(&self, object: &Ref) -> usize {
-        let head = size_of::<ffi::PyObject>();
-        // SAFETY: reads words within the live stock task, whose size was checked by `probe`.
-        let hits: Vec<usize> = unsafe {
-            let size = (*self.task.type_ptr()).tp_basicsize as usize;
-            (head..size)
-                .step_by(size_of::<usize>())
-                .filter(|offset| {
-                    self.task.as_ptr().cast::<u8>().add(*offset).cast::<*mut ffi::PyObject>().read()
-                        == object.as_ptr()
-                })
-                .collect()
-        };
+    /// The one byte of the common fields, pointers aside, that is one in a task and zero in a future.
+    #[cfg(Py_3_14)]
+    fn find_is_task(&self) -> usize {
+        // SAFETY: both are live stock objects with at least these fields.
+        let byte = |object: &Ref, at: usize| unsafe { *object.as_ptr().cast::<u8>().add(at) };
+        let hits: Vec<usize> = (FUTURE_BASE - size_of::<usize>()..FUTURE_BASE)
+            .filter(|at| byte(&self.task, *at) == 1 && byte(&self.future, *at) == 0)
+            .collect();
         if let [only] = hits[..] { only } else { 0 }
     }
 
+    /// Nobody looks in these versions.
+    #[cfg(not(Py_3_14))]
+    fn find_is_task(&self) -> usize {
+        0
+    }
+
     fn discard(self) -> Result<()> {
-        let name = crate::native::string("_log_destroy_pending")?;
-        self.task.setattr(&name, &crate::native::boolean(false))?;
-        self.coro.call_method(&crate::native::string("close")?, [])?;
+        self.coro
+            .call_method(&crate::native::string("close")?, [])?;
         Ok(())
     }
 }
@@ -143,9 +207,13 @@ impl Specimen {
 /// # Safety
 /// `object` is a native task; `value` outlives the word or is replaced before it dies.
 #[inline]
-pub unsafe fn write_base_word(object: *mut ffi::PyObject, offset: usize, value: *mut ffi::PyObject) {
+pub unsafe fn write_base_word(
+    object: *mut ffi::PyObject,
+    offset: usize,
+    value: *mut ffi::PyObject,
+) {
     if offset != 0 {
         // SAFETY: the offset lies within the base object.
-        unsafe { object.cast::<u8>().add(offset).cast::<*mut ffi::PyObject>().write(value) }
+        unsafe { *base_word(object, offset) = value }
     }
 }

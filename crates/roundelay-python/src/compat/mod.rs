@@ -6,6 +6,7 @@ pub mod current;
 pub mod instance_dict;
 pub mod layout;
 pub mod registry;
+pub mod stop_iteration;
 
 use pyo3::ffi;
 

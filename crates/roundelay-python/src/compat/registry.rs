@@ -7,6 +7,8 @@
 use crate::native::{Ref, Result};
 use crate::task::body;
 
+#[cfg(Py_3_14)]
+pub use interpreter_list::*;
 #[cfg(not(Py_3_14))]
 pub use linked::*;
 
@@ -21,7 +23,7 @@ mod linked {
     static NEWEST: GilCell<*mut ffi::PyObject> = GilCell::new(null_mut());
 
     /// Nothing to find in this version.
-    pub fn probe() -> Result<()> {
+    pub fn probe(_task_class: &Ref) -> Result<()> {
         Ok(())
     }
 
@@ -38,7 +40,10 @@ mod linked {
         links.linked.set(true);
         if !older.is_null() {
             // SAFETY: a linked task is alive: it is unlinked before it dies.
-            body(unsafe { Ref::view(&older) }).links.newer.set(task.as_ptr());
+            body(unsafe { Ref::view(&older) })
+                .links
+                .newer
+                .set(task.as_ptr());
         }
         NEWEST.set(task.as_ptr());
         Ok(())
@@ -90,5 +95,146 @@ mod linked {
         }
         tasks.reverse();
         tasks
+    }
+}
+
+#[cfg(Py_3_14)]
+mod interpreter_list {
+    use super::*;
+    use crate::compat::layout::{base_word, base_words, write_base_word};
+    use crate::native::{import, integer, string};
+    use crate::statics::{GilCell, Once};
+    use pyo3::ffi;
+
+    /// `_asyncio._register_task` and `_asyncio._unregister_task`, used where the words were not found.
+    static REGISTER: Once<Ref> = Once::new();
+    static UNREGISTER: Once<Ref> = Once::new();
+
+    /// Offset of the base object's list node (next, previous), zero if it was not found.
+    static NODE: GilCell<usize> = GilCell::new(0);
+    /// Offset of the list's head in the thread state.
+    static HEAD: GilCell<usize> = GilCell::new(0);
+
+    /// How far the head can be from the start of the thread state.
+    const THREAD_STATE: usize = 160 * size_of::<usize>();
+
+    /// Finds node and head, by what `_register_task` does to two blank native tasks.
+    pub fn probe(task_class: &Ref) -> Result<()> {
+        let module = import(c"_asyncio")?;
+        let (register, unregister) = (
+            module.getattr(&string("_register_task")?)?,
+            module.getattr(&string("_unregister_task")?)?,
+        );
+        let blank = || task_class.call_method(&string("__new__")?, [task_class]);
+        let (first, second) = (blank()?, blank()?);
+        register.call([&first])?;
+        register.call([&second])?;
+        // SAFETY: reads words within the base of live native tasks.
+        unsafe {
+            let hits: Vec<usize> = (size_of::<ffi::PyObject>()
+                ..crate::compat::layout::BODY - size_of::<usize>())
+                .step_by(size_of::<usize>())
+                .filter(|at| *base_word(first.as_ptr(), *at) == second.as_ptr().byte_add(*at))
+                .collect();
+            if let [node] = hits[..] {
+                let head = (*base_word(second.as_ptr(), node)) as usize;
+                let offset = head.wrapping_sub(ffi::PyThreadState_Get() as usize);
+                let back = *base_word(second.as_ptr(), node + size_of::<usize>());
+                if offset < THREAD_STATE && back == first.as_ptr().byte_add(node) {
+                    NODE.set(node);
+                    HEAD.set(offset);
+                }
+            }
+        }
+        unregister.call([&first])?;
+        unregister.call([&second])?;
+        REGISTER.set(register);
+        UNREGISTER.set(unregister);
+        Ok(())
+    }
+
+    /// A node of the interpreter's list.
+    #[repr(C)]
+    struct Node {
+        next: *mut Node,
+        previous: *mut Node,
+    }
+
+    fn node_of(task: &Ref) -> *mut Node {
+        // SAFETY: every native task has its node there.
+        unsafe { base_word(task.as_ptr(), NODE.get()).cast() }
+    }
+
+    /// Links a new task into the list of this thread.
+    #[inline]
+    pub fn register(task: &Ref) -> Result<()> {
+        if body(task).links.linked.replace(true) {
+            return Ok(());
+        }
+        if NODE.get() == 0 {
+            return REGISTER.get().call([task]).map(drop);
+        }
+        // SAFETY: the head is that of this thread's circular list; the node is not in any list. The GIL
+        // serialises.
+        unsafe {
+            let head: *mut Node = ffi::PyThreadState_Get().byte_add(HEAD.get()).cast();
+            let node = node_of(task);
+            (*node).next = head;
+            (*node).previous = (*head).previous;
+            (*(*head).previous).next = node;
+            (*head).previous = node;
+        }
+        Ok(())
+    }
+
+    /// Unlinks a task that is done.
+    #[inline]
+    pub fn unregister(task: &Ref) {
+        if !body(task).links.linked.replace(false) {
+            return;
+        }
+        if NODE.get() == 0 {
+            if UNREGISTER.get().call([task]).is_err() {
+                drop(crate::native::take_raised());
+            }
+            return;
+        }
+        // SAFETY: the node is in a circular list, of whatever thread. The GIL serialises.
+        unsafe {
+            let node = node_of(task);
+            if !(*node).next.is_null() {
+                (*(*node).previous).next = (*node).next;
+                (*(*node).next).previous = (*node).previous;
+            }
+            (*node).next = std::ptr::null_mut();
+            (*node).previous = std::ptr::null_mut();
+        }
+    }
+
+    /// Unlinks a task in its `tp_dealloc`. Where that needs a call, the finalizer has made it already.
+    pub fn unregister_dying(task: &Ref) {
+        if NODE.get() != 0 {
+            unregister(task);
+        }
+    }
+
+    /// Gives an unnamed task its number in the base object's word too, where external readers look.
+    #[inline]
+    pub fn number_task(task: &Ref, number: u64) -> Result<()> {
+        let number = integer(number)?;
+        name_task(task, &number);
+        body(task).name.set(number);
+        Ok(())
+    }
+
+    /// The name as external readers see it; the task's own slot keeps it alive.
+    pub fn name_task(task: &Ref, name: &Ref) {
+        // SAFETY: a native task; the caller stores the name in the task.
+        unsafe { write_base_word(task.as_ptr(), base_words().name, name.as_ptr()) }
+    }
+
+    /// The interpreter's own list has them all.
+    pub fn snapshot() -> Vec<Ref> {
+        vec![]
     }
 }

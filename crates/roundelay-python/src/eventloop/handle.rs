@@ -11,7 +11,8 @@ use crate::native::gc::{FreeList, release, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{
-    Raised, Ref, Result, Slot, aside, boolean, dict, float, none, raise_text, string, take_raised, text_of, tuple,
+    Raised, Ref, Result, Slot, aside, boolean, dict, float, none, raise_text, string, take_raised,
+    text_of, tuple,
 };
 use crate::statics::{TypeCell, UNSET};
 use crate::{attribute, method0, unary_slot};
@@ -76,7 +77,9 @@ pub fn make_types() -> Result<(Ref, Ref)> {
             // SAFETY: a static exception class.
             return raise_text(
                 unsafe { ffi::PyExc_ImportError },
-                &format!("roundelay expects an asyncio.TimerHandle of at most {BODY} bytes, this one takes {size}"),
+                &format!(
+                    "roundelay expects an asyncio.TimerHandle of at most {BODY} bytes, this one takes {size}"
+                ),
             );
         }
     }
@@ -85,8 +88,15 @@ pub fn make_types() -> Result<(Ref, Ref)> {
     let timer = builder(c"roundelay.TimerHandle")
         .slot((ffi::Py_tp_hash, hash as *mut c_void))
         .slot((ffi::Py_tp_richcompare, compare_by_python as *mut c_void))
-        .methods([method0!(c"when", when, c"when()\n--\n\nThe time of the call, in seconds of the loop's clock.")])
-        .attributes([attribute!(c"_when", when), attribute!(c"_scheduled", scheduled_attr)])
+        .methods([method0!(
+            c"when",
+            when,
+            c"when()\n--\n\nThe time of the call, in seconds of the loop's clock."
+        )])
+        .attributes([
+            attribute!(c"_when", when),
+            attribute!(c"_scheduled", scheduled_attr),
+        ])
         .build(Some(&imports().timer_handle_class))?;
     TIMER_HANDLE.set(type_of_class(&timer));
     for class in [&handle, &timer] {
@@ -102,8 +112,16 @@ fn builder(name: &'static std::ffi::CStr) -> TypeBuilder {
         .slot(unary_slot!(Py_tp_repr, repr))
         .methods([
             method0!(c"cancel", cancel, c"cancel()\n--\n\nCancel the callback."),
-            method0!(c"cancelled", cancelled, c"cancelled()\n--\n\nWhether the callback was cancelled."),
-            method0!(c"get_context", get_context, c"get_context()\n--\n\nThe context that the callback runs in."),
+            method0!(
+                c"cancelled",
+                cancelled,
+                c"cancelled()\n--\n\nWhether the callback was cancelled."
+            ),
+            method0!(
+                c"get_context",
+                get_context,
+                c"get_context()\n--\n\nThe context that the callback runs in."
+            ),
             method0!(c"_run", run_method, c"_run()\n--\n\n"),
         ])
         .attributes([
@@ -117,7 +135,13 @@ fn builder(name: &'static std::ffi::CStr) -> TypeBuilder {
         ])
 }
 
-fn fill(handle: &Ref, event_loop: &Ref, callback: &Ref, args: Arguments, context: Option<&Ref>) -> Result<()> {
+fn fill(
+    handle: &Ref,
+    event_loop: &Ref,
+    callback: &Ref,
+    args: Arguments,
+    context: Option<&Ref>,
+) -> Result<()> {
     let fields = body(handle);
     fields.context.set(match context {
         Some(context) => context.clone(),
@@ -137,7 +161,9 @@ fn fill(handle: &Ref, event_loop: &Ref, callback: &Ref, args: Arguments, context
         }
     }
     if native(event_loop).is_some_and(|state| state.debug.get()) {
-        fields.source_traceback.set(imports().extract_stack.call([])?);
+        fields
+            .source_traceback
+            .set(imports().extract_stack.call([])?);
     }
     track(handle);
     Ok(())
@@ -145,7 +171,12 @@ fn fill(handle: &Ref, event_loop: &Ref, callback: &Ref, args: Arguments, context
 
 /// A handle; without a context it runs in a copy of the current one.
 #[inline]
-pub fn make(event_loop: &Ref, callback: &Ref, args: Arguments, context: Option<&Ref>) -> Result<Ref> {
+pub fn make(
+    event_loop: &Ref,
+    callback: &Ref,
+    args: Arguments,
+    context: Option<&Ref>,
+) -> Result<Ref> {
     // SAFETY: the type is made, `SIZE` is its basic size.
     let handle = unsafe { FREE.allocate(HANDLE.get(), SIZE) }?;
     fill(&handle, event_loop, callback, args, context)?;
@@ -166,7 +197,9 @@ pub fn make_timer(
     fill(&handle, event_loop, callback, args, context)?;
     body(&handle).when.set(when);
     // SAFETY: live.
-    body(&handle).when_given.put(given.filter(|given| unsafe { ffi::PyFloat_CheckExact(given.as_ptr()) == 0 }));
+    body(&handle)
+        .when_given
+        .put(given.filter(|given| unsafe { ffi::PyFloat_CheckExact(given.as_ptr()) == 0 }));
     Ok(handle)
 }
 
@@ -203,7 +236,9 @@ pub fn run(handle: &Ref) -> Result<()> {
     if fields.cancelled.get() {
         return Ok(());
     }
-    let (Some(callback), Some(context)) = (fields.callback.get(), fields.context.get()) else { return Ok(()) };
+    let (Some(callback), Some(context)) = (fields.callback.get(), fields.context.get()) else {
+        return Ok(());
+    };
     let args = fields.args.get();
     // SAFETY: a live context.
     let outcome = if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
@@ -220,7 +255,12 @@ pub fn run(handle: &Ref) -> Result<()> {
     };
     match outcome {
         Ok(()) => Ok(()),
-        Err(Raised) => report(&callback, arguments(handle).ok().as_ref(), Some(handle), fields.event_loop.get().as_ref()),
+        Err(Raised) => report(
+            &callback,
+            arguments(handle).ok().as_ref(),
+            Some(handle),
+            fields.event_loop.get().as_ref(),
+        ),
     }
 }
 
@@ -239,7 +279,12 @@ fn exit(context: &Ref, failed: bool) {
 
 /// Takes the exception that a callback raised to the loop's exception handler, in asyncio's words.
 #[cold]
-pub fn report(callback: &Ref, args: Option<&Ref>, handle: Option<&Ref>, event_loop: Option<&Ref>) -> Result<()> {
+pub fn report(
+    callback: &Ref,
+    args: Option<&Ref>,
+    handle: Option<&Ref>,
+    event_loop: Option<&Ref>,
+) -> Result<()> {
     // SAFETY: static exception classes.
     let fatal = unsafe {
         ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) != 0
@@ -248,15 +293,24 @@ pub fn report(callback: &Ref, args: Option<&Ref>, handle: Option<&Ref>, event_lo
     if fatal {
         return Err(Raised);
     }
-    let (Some(exception), Some(event_loop)) = (take_raised(), event_loop) else { return Ok(()) };
+    let (Some(exception), Some(event_loop)) = (take_raised(), event_loop) else {
+        return Ok(());
+    };
     let no_args = tuple(&[])?;
     let args = args.filter(|args| !args.is_none()).unwrap_or(&no_args);
-    let shown = format_callback(callback, args, native(event_loop).is_some_and(|state| state.debug.get()))?;
+    let shown = format_callback(
+        callback,
+        args,
+        native(event_loop).is_some_and(|state| state.debug.get()),
+    )?;
     let message = string(&format!("Exception in callback {}", text_of(&shown)?))?;
     let context = dict(&[(c"message", &message), (c"exception", &exception)])?;
     if let Some(handle) = handle {
         let extra = body(handle).source_traceback.get();
-        for (name, value) in [(c"handle", Some(handle)), (c"source_traceback", extra.as_ref())] {
+        for (name, value) in [
+            (c"handle", Some(handle)),
+            (c"source_traceback", extra.as_ref()),
+        ] {
             if let Some(value) = value {
                 // SAFETY: all live.
                 crate::native::check(unsafe {
@@ -265,7 +319,9 @@ pub fn report(callback: &Ref, args: Option<&Ref>, handle: Option<&Ref>, event_lo
             }
         }
     }
-    event_loop.call_method(&names().call_exception_handler, [&context]).map(drop)
+    event_loop
+        .call_method(&names().call_exception_handler, [&context])
+        .map(drop)
 }
 
 /// asyncio's description of a callback; newer versions show arguments in debug mode only.
@@ -288,7 +344,9 @@ fn cancel(handle: &Ref) -> Result<Ref> {
         return Ok(none());
     }
     fields.cancelled.set(true);
-    let Some(event_loop) = fields.event_loop.get() else { return Ok(none()) };
+    let Some(event_loop) = fields.event_loop.get() else {
+        return Ok(none());
+    };
     let owner = if fields.scheduled.replace(false) {
         native(&event_loop).and_then(|state| state.cancel_timer(fields.timer.get()))
     } else {
@@ -313,7 +371,10 @@ fn run_method(handle: &Ref) -> Result<Ref> {
 fn repr(handle: &Ref) -> Result<Ref> {
     match body(handle).repr.get() {
         Some(kept) => Ok(kept),
-        None => imports().handle_class.getattr(&string("__repr__")?)?.call([handle]),
+        None => imports()
+            .handle_class
+            .getattr(&string("__repr__")?)?
+            .call([handle]),
     }
 }
 
@@ -373,7 +434,11 @@ unsafe extern "C" fn hash(slf: *mut ffi::PyObject) -> ffi::Py_hash_t {
 }
 
 /// Comparisons are those of `asyncio.TimerHandle`, which look at the attributes.
-unsafe extern "C" fn compare_by_python(a: *mut ffi::PyObject, b: *mut ffi::PyObject, op: c_int) -> *mut ffi::PyObject {
+unsafe extern "C" fn compare_by_python(
+    a: *mut ffi::PyObject,
+    b: *mut ffi::PyObject,
+    op: c_int,
+) -> *mut ffi::PyObject {
     crate::native::trampoline::guard_object(|| {
         let name = match op {
             ffi::Py_LT => "__lt__",
@@ -385,11 +450,18 @@ unsafe extern "C" fn compare_by_python(a: *mut ffi::PyObject, b: *mut ffi::PyObj
         };
         // SAFETY: the interpreter passes live objects.
         let (a, b) = unsafe { (Ref::view(&a), Ref::view(&b)) };
-        imports().timer_handle_class.getattr(&string(name)?)?.call([a, b])
+        imports()
+            .timer_handle_class
+            .getattr(&string(name)?)?
+            .call([a, b])
     })
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live handle.
     unsafe {
         let handle = Ref::view(&slf);

@@ -108,7 +108,8 @@ pub fn data(event_loop: &Ref) -> &LoopData {
 /// The state of a loop, if it is native.
 #[inline]
 pub fn native(event_loop: &Ref) -> Option<&LoopData> {
-    (event_loop.is_exact(EVENT_LOOP.get()) || event_loop.is_instance(LOOP_BASE.get())).then(|| data(event_loop))
+    (event_loop.is_exact(EVENT_LOOP.get()) || event_loop.is_instance(LOOP_BASE.get()))
+        .then(|| data(event_loop))
 }
 
 /// Whether entries for this loop may go straight to its ring: it is native, and if its class is the
@@ -151,8 +152,13 @@ unsafe extern "C" fn new(
         // untracked meanwhile, so that the collector does not look at a state that is not there.
         unsafe {
             let event_loop = generic_alloc(ty)?;
-            ptr::write(&raw mut (*event_loop.as_ptr().cast::<LoopObject>()).data, state);
-            data(&event_loop).hash.set(ffi::PyObject_Hash(event_loop.as_ptr()));
+            ptr::write(
+                &raw mut (*event_loop.as_ptr().cast::<LoopObject>()).data,
+                state,
+            );
+            data(&event_loop)
+                .hash
+                .set(ffi::PyObject_Hash(event_loop.as_ptr()));
             current::prepare(&event_loop)?;
             Ok(event_loop)
         }
@@ -224,7 +230,9 @@ fn task_factory(event_loop: &Ref) -> Result<Ref> {
 }
 
 fn set_task_factory(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
-    data(event_loop).task_factory.put(value.filter(|value| !value.is_none()).cloned());
+    data(event_loop)
+        .task_factory
+        .put(value.filter(|value| !value.is_none()).cloned());
     Ok(())
 }
 
@@ -273,7 +281,11 @@ fn discard(event_loop: &Ref) -> Result<Ref> {
     Ok(none())
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live object; it runs no other code meanwhile.
     unsafe {
         let event_loop = Ref::view(&slf);
@@ -286,9 +298,11 @@ unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, ar
         if status != 0 {
             return status;
         }
-        let (Ok(ready), Ok(timers), Ok(watched)) =
-            (state.ready.try_borrow(), state.timers.try_borrow(), state.watched.try_borrow())
-        else {
+        let (Ok(ready), Ok(timers), Ok(watched)) = (
+            state.ready.try_borrow(),
+            state.timers.try_borrow(),
+            state.watched.try_borrow(),
+        ) else {
             // In the middle of a change: keep everything alive this time.
             return 0;
         };

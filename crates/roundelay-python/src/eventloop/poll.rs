@@ -17,7 +17,9 @@ use super::word::Word;
 /// Waits at most `timeout` (for ever if there is none), then queues the callbacks of what is ready, in
 /// the order in which the system reported it: reader before writer.
 pub fn poll(state: &LoopData, timeout: Option<Duration>) -> Result<()> {
-    let Some(reactor) = state.reactor.borrow().clone() else { return Ok(()) };
+    let Some(reactor) = state.reactor.borrow().clone() else {
+        return Ok(());
+    };
     let mut readiness = state.readiness.take();
     let outcome = wait(&reactor, &mut readiness, timeout);
     let interrupted = match outcome {
@@ -32,7 +34,8 @@ pub fn poll(state: &LoopData, timeout: Option<Duration>) -> Result<()> {
     state.readiness.replace(readiness);
     // A signal may also have come through the wakeup descriptor, without interrupting anything.
     // SAFETY: attached again.
-    if (interrupted || timeout != Some(Duration::ZERO)) && unsafe { ffi::PyErr_CheckSignals() } < 0 {
+    if (interrupted || timeout != Some(Duration::ZERO)) && unsafe { ffi::PyErr_CheckSignals() } < 0
+    {
         return Err(Raised);
     }
     Ok(())

@@ -53,9 +53,16 @@ fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, wakeup_fd: Option<Ref>
     state.thread.set(0);
     let mut outcome = imports().set_running_loop.call([&none()]).map(drop);
     outcome = outcome.and(
-        event_loop.call_method(&names().set_coroutine_origin_tracking, [&boolean(false)]).map(drop),
+        event_loop
+            .call_method(&names().set_coroutine_origin_tracking, [&boolean(false)])
+            .map(drop),
     );
-    outcome = outcome.and(imports().set_asyncgen_hooks.call_tuple(hooks, None).map(drop));
+    outcome = outcome.and(
+        imports()
+            .set_asyncgen_hooks
+            .call_tuple(hooks, None)
+            .map(drop),
+    );
     if let Some(previous) = wakeup_fd {
         outcome = outcome.and(restore_signals(event_loop, &previous));
     }
@@ -66,16 +73,23 @@ fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, wakeup_fd: Option<Ref>
 /// one that arrives just before the loop goes to sleep still wakes it. Returns what was set before, or
 /// nothing if signals are not ours to watch.
 fn watch_signals(event_loop: &Ref) -> Result<Option<Ref>> {
-    let Some(socket) = event_loop.getattr_opt(&crate::native::string("_csock")?)? else { return Ok(None) };
+    let Some(socket) = event_loop.getattr_opt(&crate::native::string("_csock")?)? else {
+        return Ok(None);
+    };
     if socket.is_none() {
         return Ok(None);
     }
     let ours = socket.call_method(&names().fileno, [])?;
     let quiet = tuple(&[&crate::native::string("warn_on_full_buffer")?])?;
-    match imports().set_wakeup_fd.call_kw([&ours], &quiet, &boolean(false)) {
+    match imports()
+        .set_wakeup_fd
+        .call_kw([&ours], &quiet, &boolean(false))
+    {
         Ok(previous) if previous.to_f64()? >= 0.0 && !previous.equals(&ours)? => {
             // Somebody else listens already: leave it to them.
-            imports().set_wakeup_fd.call_kw([&previous], &quiet, &boolean(false))?;
+            imports()
+                .set_wakeup_fd
+                .call_kw([&previous], &quiet, &boolean(false))?;
             Ok(None)
         }
         Ok(previous) => Ok(Some(previous)),

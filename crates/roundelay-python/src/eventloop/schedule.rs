@@ -26,7 +26,11 @@ fn type_error<T>(text: &str) -> Result<T> {
 /// Fails if the loop is closed.
 #[inline]
 pub fn check_closed(state: &LoopData) -> Result<()> {
-    if state.closed.get() { runtime_error(c"Event loop is closed") } else { Ok(()) }
+    if state.closed.get() {
+        runtime_error(c"Event loop is closed")
+    } else {
+        Ok(())
+    }
 }
 
 /// `_check_closed()`
@@ -96,19 +100,28 @@ pub fn call_soon(
 }
 
 /// Splits `(first..., callback, *args, context=None)`.
-fn split<'a>(args: Args<'a>, function: &str, leading: usize) -> Result<(&'a [Ref], &'a Ref, handle::Arguments, Option<&'a Ref>)> {
+fn split<'a>(
+    args: Args<'a>,
+    function: &str,
+    leading: usize,
+) -> Result<(&'a [Ref], &'a Ref, handle::Arguments, Option<&'a Ref>)> {
     let mut context = None;
     for (place, value) in args.keywords.iter().enumerate() {
         let name = args.keyword_name(place);
         if !matches(&name, "context") {
             let name = crate::native::text_of(&name)?;
-            return type_error(&format!("{function}() got an unexpected keyword argument '{name}'"));
+            return type_error(&format!(
+                "{function}() got an unexpected keyword argument '{name}'"
+            ));
         }
         context = (!value.is_none()).then_some(value);
     }
     let Some(callback) = args.positional.get(leading) else {
-        let missing = ["'delay' and 'callback'", "'callback'"][usize::from(leading == 0 || args.len() == leading)];
-        return type_error(&format!("{function}() missing required positional argument: {missing}"));
+        let missing = ["'delay' and 'callback'", "'callback'"]
+            [usize::from(leading == 0 || args.len() == leading)];
+        return type_error(&format!(
+            "{function}() missing required positional argument: {missing}"
+        ));
     };
     let rest = &args.positional[leading + 1..];
     let arguments = match rest {
@@ -122,7 +135,9 @@ fn split<'a>(args: Args<'a>, function: &str, leading: usize) -> Result<(&'a [Ref
 /// In debug mode: the checks that asyncio makes of a callback.
 #[cold]
 fn check_callback(event_loop: &Ref, callback: &Ref, method: &str) -> Result<()> {
-    event_loop.call_method(&names().check_callback, [callback, &string(method)?]).map(drop)
+    event_loop
+        .call_method(&names().check_callback, [callback, &string(method)?])
+        .map(drop)
 }
 
 /// `call_soon(callback, *args, context=None)`
@@ -148,10 +163,33 @@ pub fn call_soon_threadsafe(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
     if state.debug.get() {
         check_callback(event_loop, callback, "call_soon_threadsafe")?;
     }
+    if let Some(class) = &imports().thread_safe_handle_class {
+        return lockable(event_loop, class, callback, arguments, context);
+    }
     let handle = handle::make(event_loop, callback, arguments, context)?;
     state.push(Word::handle(handle.clone()));
     state.wakeup.wake();
     Ok(handle)
+}
+
+/// From 3.14 on the handle has a lock, so that a `cancel()` from another thread returns only when the
+/// callback cannot be running any more. asyncio's own class has that; a native handle runs it.
+fn lockable(
+    event_loop: &Ref,
+    class: &Ref,
+    callback: &Ref,
+    arguments: handle::Arguments,
+    context: Option<&Ref>,
+) -> Result<Ref> {
+    let arguments = match arguments {
+        handle::Arguments::None => crate::native::tuple(&[])?,
+        handle::Arguments::One(only) => crate::native::tuple(&[&only])?,
+        handle::Arguments::Many(many) => many,
+    };
+    let context = context.cloned().unwrap_or_else(none);
+    let lockable = class.call([callback, &arguments, event_loop, &context])?;
+    add_callback_signalsafe(event_loop, &lockable)?;
+    Ok(lockable)
 }
 
 /// `call_later(delay, callback, *args, context=None)`
@@ -161,7 +199,9 @@ pub fn call_later(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
         return type_error("delay must not be None");
     }
     let (when, shown) = sleep::after(data(event_loop), &leading[0])?;
-    at(event_loop, when, shown, callback, arguments, context, "call_at")
+    at(
+        event_loop, when, shown, callback, arguments, context, "call_at",
+    )
 }
 
 /// `call_at(when, callback, *args, context=None)`
@@ -171,7 +211,15 @@ pub fn call_at(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
         return type_error("when cannot be None");
     }
     let when = leading[0].to_f64()?;
-    at(event_loop, when, Some(leading[0].clone()), callback, arguments, context, "call_at")
+    at(
+        event_loop,
+        when,
+        Some(leading[0].clone()),
+        callback,
+        arguments,
+        context,
+        "call_at",
+    )
 }
 
 fn at(
@@ -191,7 +239,11 @@ fn at(
     }
     let handle = handle::make_timer(event_loop, when, shown, callback, arguments, context)?;
     // A NaN compares false with everything: asyncio takes it for due at once, and so it is here.
-    let when = if when.is_nan() { f64::NEG_INFINITY } else { when };
+    let when = if when.is_nan() {
+        f64::NEG_INFINITY
+    } else {
+        when
+    };
     let timer = state.add_timer(when, Word::handle(handle.clone()));
     handle::scheduled(&handle, timer);
     Ok(handle)

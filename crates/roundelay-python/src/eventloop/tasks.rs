@@ -66,5 +66,7 @@ fn through_asyncio(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
             pyo3::ffi::PyDict_SetItem(keywords.as_ptr(), name.as_ptr(), value.as_ptr())
         })?;
     }
-    imports().base_create_task.call_tuple(&positional, Some(&keywords))
+    imports()
+        .base_create_task
+        .call_tuple(&positional, Some(&keywords))
 }

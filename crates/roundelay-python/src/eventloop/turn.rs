@@ -51,7 +51,9 @@ fn queue_due_timers(state: &LoopData) {
     }
     let before = When(state.time() + state.resolution);
     loop {
-        let Some(word) = state.timers.borrow_mut().pop_due(before) else { return };
+        let Some(word) = state.timers.borrow_mut().pop_due(before) else {
+            return;
+        };
         let object = word.peek();
         // SAFETY: the word owns the object.
         let object = unsafe { Ref::view(&object) };
@@ -70,13 +72,19 @@ fn run_batch(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
     let mut outcome = Ok(());
     let debug = state.debug.get();
     for left in (1..=batch).rev() {
-        let Some(word) = state.ready.borrow_mut().take(left) else { break };
+        let Some(word) = state.ready.borrow_mut().take(left) else {
+            break;
+        };
         if published && word.kind() == Kind::Handle {
             current::withdraw(event_loop);
             published = false;
         }
         published |= word.kind() == Kind::Step;
-        outcome = if debug { run_timed(event_loop, state, word) } else { run(event_loop, state, word) };
+        outcome = if debug {
+            run_timed(event_loop, state, word)
+        } else {
+            run(event_loop, state, word)
+        };
         if outcome.is_err() {
             break;
         }
@@ -159,5 +167,8 @@ fn warn_if_slow(event_loop: &Ref, shown: &Ref, seconds: f64) -> Result<()> {
     let text = crate::native::string("Executing %s took %.3f seconds")?;
     let shown = imports().format_handle.call([shown])?;
     let warning = crate::native::string("warning")?;
-    imports().logger.call_method(&warning, [&text, &shown, &float(seconds)?]).map(drop)
+    imports()
+        .logger
+        .call_method(&warning, [&text, &shown, &float(seconds)?])
+        .map(drop)
 }

@@ -30,7 +30,10 @@ impl Watch {
     }
 
     fn interest(&self) -> Interest {
-        Interest { readable: self.reader.is_some(), writable: self.writer.is_some() }
+        Interest {
+            readable: self.reader.is_some(),
+            writable: self.writer.is_some(),
+        }
     }
 }
 
@@ -65,12 +68,17 @@ fn descriptor(object: &Ref) -> Result<RawFd> {
     let number = if is_int(object) {
         object.clone()
     } else {
-        let number = object.getattr(&names().fileno).and_then(|fileno| fileno.call([]));
+        let number = object
+            .getattr(&names().fileno)
+            .and_then(|fileno| fileno.call([]));
         match number {
             Ok(number) if is_int(&number) => number,
             _ => {
                 drop(crate::native::take_raised());
-                return invalid(format!("Invalid file object: {}", crate::native::repr(object)?));
+                return invalid(format!(
+                    "Invalid file object: {}",
+                    crate::native::repr(object)?
+                ));
             }
         }
     };
@@ -90,7 +98,10 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
     check_closed(state)?;
     let [fd, callback, rest @ ..] = args.positional else {
         // SAFETY: a static exception class.
-        return raise_text(unsafe { ffi::PyExc_TypeError }, "a descriptor and a callback are required");
+        return raise_text(
+            unsafe { ffi::PyExc_TypeError },
+            "a descriptor and a callback are required",
+        );
     };
     let fd = descriptor(fd)?;
     let arguments = match rest {
@@ -108,7 +119,9 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
 
 /// Registers first and remembers second, so that a refused descriptor leaves nothing behind.
 fn insert(state: &LoopData, fd: RawFd, side: Side, handle: Ref) -> std::io::Result<Option<Ref>> {
-    let Some(reactor) = state.reactor.borrow().clone() else { return Ok(None) };
+    let Some(reactor) = state.reactor.borrow().clone() else {
+        return Ok(None);
+    };
     let mut watched = state.watched.borrow_mut();
     match watched.get_mut(&fd) {
         Some(watch) => {
@@ -138,7 +151,9 @@ fn remove(event_loop: &Ref, fd: RawFd, side: Side) -> Result<bool> {
     if state.closed.get() {
         return Ok(false);
     }
-    let Some(handle) = take(state, fd, side) else { return Ok(false) };
+    let Some(handle) = take(state, fd, side) else {
+        return Ok(false);
+    };
     handle.call_method(&names().cancel, [])?;
     Ok(true)
 }
@@ -166,5 +181,9 @@ fn take(state: &LoopData, fd: RawFd, side: Side) -> Option<Ref> {
 
 /// Forgets a reader or writer whose handle was cancelled by hand.
 pub fn forget_cancelled(state: &LoopData, fd: RawFd, readable: bool) {
-    drop(take(state, fd, if readable { Side::Reader } else { Side::Writer }));
+    drop(take(
+        state,
+        fd,
+        if readable { Side::Reader } else { Side::Writer },
+    ));
 }

@@ -113,7 +113,9 @@ impl FutureBody {
     /// Keeps the message given to `cancel()`.
     pub fn set_cancel_message(&self, message: Option<Ref>) {
         if message.is_some() || self.rare().is_some() {
-            self.rare_mut().cancel_message.put(message.filter(|message| !message.is_none()));
+            self.rare_mut()
+                .cancel_message
+                .put(message.filter(|message| !message.is_none()));
         }
     }
 
@@ -121,7 +123,11 @@ impl FutureBody {
     ///
     /// # Safety
     /// Called from `tp_traverse` with the collector's arguments.
-    pub unsafe fn traverse(&self, visit: pyo3::ffi::visitproc, arg: *mut std::ffi::c_void) -> std::ffi::c_int {
+    pub unsafe fn traverse(
+        &self,
+        visit: pyo3::ffi::visitproc,
+        arg: *mut std::ffi::c_void,
+    ) -> std::ffi::c_int {
         let mut slots = vec![&self.event_loop, &self.value];
         if let Some(rare) = self.rare() {
             slots.extend([

@@ -42,7 +42,11 @@ pub fn make_type() -> Result<Ref> {
         .slot((ffi::Py_am_send, am_send as *mut c_void))
         .methods([
             method1!(c"send", send, c"send($self, value, /)\n--\n\n"),
-            method!(c"throw", throw, c"throw($self, type, value=None, traceback=None, /)\n--\n\n"),
+            method!(
+                c"throw",
+                throw,
+                c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
+            ),
             method0!(c"close", close, c"close()\n--\n\n"),
         ])
         .build(None)?;
@@ -73,13 +77,18 @@ enum Next {
 #[inline]
 fn resume(iterator: &Ref) -> Result<Next> {
     let slot = &fields(iterator).future;
-    let Some(future) = slot.get() else { return Ok(Next::Exhausted) };
+    let Some(future) = slot.get() else {
+        return Ok(Next::Exhausted);
+    };
     let fut = body(&future);
     if fut.is_pending() {
         if fut.blocking.replace(true) {
             fut.blocking.set(true);
             // SAFETY: a static exception class.
-            return raise(unsafe { ffi::PyExc_RuntimeError }, c"await wasn't used with future");
+            return raise(
+                unsafe { ffi::PyExc_RuntimeError },
+                c"await wasn't used with future",
+            );
         }
         track(iterator);
         return Ok(Next::Yield(future));
@@ -172,7 +181,10 @@ pub fn thrown_exception(class: &Ref, value: Option<&Ref>, traceback: Option<&Ref
     // SAFETY: live objects; static exception classes.
     unsafe {
         if traceback.is_some_and(|traceback| ffi::PyTraceBack_Check(traceback.as_ptr()) == 0) {
-            return raise(ffi::PyExc_TypeError, c"throw() third argument must be a traceback");
+            return raise(
+                ffi::PyExc_TypeError,
+                c"throw() third argument must be a traceback",
+            );
         }
         let exception = if ffi::PyExceptionClass_Check(class.as_ptr()) != 0 {
             match value {
@@ -182,11 +194,17 @@ pub fn thrown_exception(class: &Ref, value: Option<&Ref>, traceback: Option<&Ref
             }
         } else if class.is_exception() {
             if value.is_some() {
-                return raise(ffi::PyExc_TypeError, c"instance exception may not have a separate value");
+                return raise(
+                    ffi::PyExc_TypeError,
+                    c"instance exception may not have a separate value",
+                );
             }
             class.clone()
         } else {
-            return raise(ffi::PyExc_TypeError, c"exceptions must be classes deriving BaseException or instances of such a class");
+            return raise(
+                ffi::PyExc_TypeError,
+                c"exceptions must be classes deriving BaseException or instances of such a class",
+            );
         };
         if let Some(traceback) = traceback {
             ffi::PyException_SetTraceback(exception.as_ptr(), traceback.as_ptr());
@@ -200,7 +218,11 @@ fn close(iterator: &Ref) -> Result<Ref> {
     Ok(none())
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live iterator.
     unsafe {
         let iterator = Ref::view(&slf);

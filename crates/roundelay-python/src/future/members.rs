@@ -148,12 +148,16 @@ fn cancel(future: &Ref, args: Args<'_>) -> Result<Ref> {
 
 /// `cancelled()`
 pub fn cancelled(future: &Ref) -> Result<Ref> {
-    Ok(boolean(body(future).event_loop.is_some() && body(future).state.get() == State::Cancelled))
+    Ok(boolean(
+        body(future).event_loop.is_some() && body(future).state.get() == State::Cancelled,
+    ))
 }
 
 /// `done()`
 pub fn done(future: &Ref) -> Result<Ref> {
-    Ok(boolean(body(future).event_loop.is_some() && !body(future).is_pending()))
+    Ok(boolean(
+        body(future).event_loop.is_some() && !body(future).is_pending(),
+    ))
 }
 
 fn get_loop(future: &Ref) -> Result<Ref> {
@@ -185,19 +189,26 @@ fn state(future: &Ref) -> Result<Ref> {
 }
 
 fn blocking(future: &Ref) -> Result<Ref> {
-    Ok(boolean(body(future).event_loop.is_some() && body(future).blocking.get()))
+    Ok(boolean(
+        body(future).event_loop.is_some() && body(future).blocking.get(),
+    ))
 }
 
 fn set_blocking(future: &Ref, value: Option<&Ref>) -> Result<()> {
     outcome::ensure_alive(body(future))?;
-    let Some(value) = value else { return cannot_delete() };
+    let Some(value) = value else {
+        return cannot_delete();
+    };
     body(future).blocking.set(value.truthy()?);
     Ok(())
 }
 
 fn cannot_delete<T>() -> Result<T> {
     // SAFETY: a static exception class.
-    raise(unsafe { ffi::PyExc_AttributeError }, c"cannot delete attribute")
+    raise(
+        unsafe { ffi::PyExc_AttributeError },
+        c"cannot delete attribute",
+    )
 }
 
 fn loop_attr(future: &Ref) -> Result<Ref> {
@@ -242,9 +253,10 @@ fn callbacks(future: &Ref) -> Result<Ref> {
                 let context = crate::task::body(&task).context.get().unwrap_or_else(none);
                 tuple(&[&wakeup::wakeup(&task)?, &context])?
             }
-            Waiter::Gather(gather) => {
-                tuple(&[&crate::combinators::gather::child_callback(gather)?, &Ref::copied_context()?])?
-            }
+            Waiter::Gather(gather) => tuple(&[
+                &crate::combinators::gather::child_callback(gather)?,
+                &Ref::copied_context()?,
+            ])?,
             Waiter::Call(callback, context) => tuple(&[&callback, &context])?,
         });
     }
@@ -254,13 +266,23 @@ fn callbacks(future: &Ref) -> Result<Ref> {
 fn result_attr(future: &Ref) -> Result<Ref> {
     let fut = body(future);
     outcome::ensure_alive(fut)?;
-    Ok(if fut.state.get() == State::Finished { fut.value.get() } else { None }.unwrap_or_else(none))
+    Ok(if fut.state.get() == State::Finished {
+        fut.value.get()
+    } else {
+        None
+    }
+    .unwrap_or_else(none))
 }
 
 fn exception_attr(future: &Ref) -> Result<Ref> {
     let fut = body(future);
     outcome::ensure_alive(fut)?;
-    Ok(if fut.state.get() == State::Failed { fut.value.get() } else { None }.unwrap_or_else(none))
+    Ok(if fut.state.get() == State::Failed {
+        fut.value.get()
+    } else {
+        None
+    }
+    .unwrap_or_else(none))
 }
 
 fn log_traceback(future: &Ref) -> Result<Ref> {
@@ -269,17 +291,25 @@ fn log_traceback(future: &Ref) -> Result<Ref> {
 }
 
 fn set_log_traceback(future: &Ref, value: Option<&Ref>) -> Result<()> {
-    let Some(value) = value else { return cannot_delete() };
+    let Some(value) = value else {
+        return cannot_delete();
+    };
     if value.truthy()? {
         // SAFETY: a static exception class.
-        return raise(unsafe { ffi::PyExc_ValueError }, c"_log_traceback can only be set to False");
+        return raise(
+            unsafe { ffi::PyExc_ValueError },
+            c"_log_traceback can only be set to False",
+        );
     }
     body(future).log_traceback.set(false);
     Ok(())
 }
 
 fn source_traceback(future: &Ref) -> Result<Ref> {
-    Ok(body(future).rare().and_then(|rare| rare.source_traceback.get()).unwrap_or_else(none))
+    Ok(body(future)
+        .rare()
+        .and_then(|rare| rare.source_traceback.get())
+        .unwrap_or_else(none))
 }
 
 fn cancel_message(future: &Ref) -> Result<Ref> {
@@ -287,7 +317,9 @@ fn cancel_message(future: &Ref) -> Result<Ref> {
 }
 
 fn set_cancel_message(future: &Ref, value: Option<&Ref>) -> Result<()> {
-    let Some(value) = value else { return cannot_delete() };
+    let Some(value) = value else {
+        return cannot_delete();
+    };
     body(future).set_cancel_message(Some(value.clone()));
     Ok(())
 }
@@ -305,4 +337,3 @@ pub fn loop_of(future: &Ref) -> Result<Ref> {
         None => future.getattr(&names().loop_attr),
     }
 }
-

@@ -137,7 +137,11 @@ fn remember_source(fut: &FutureBody) -> Result<()> {
 }
 
 /// `tp_traverse` of every native future: our fields, the type, the dict and, on 3.14, who awaits it.
-pub unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+pub unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live object; nothing here counts or calls.
     unsafe {
         let future = Ref::view(&slf);

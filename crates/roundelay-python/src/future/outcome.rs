@@ -20,7 +20,10 @@ pub fn ensure_alive(fut: &FutureBody) -> Result<()> {
         return Ok(());
     }
     // SAFETY: a static exception class.
-    raise(unsafe { ffi::PyExc_RuntimeError }, c"Future object is not initialized.")
+    raise(
+        unsafe { ffi::PyExc_RuntimeError },
+        c"Future object is not initialized.",
+    )
 }
 
 /// `Future.set_result`
@@ -73,29 +76,29 @@ pub fn set_exception(future: &Ref, exception: &Ref) -> Result<()> {
     schedule_callbacks(future)
 }
 
-/// A `StopIteration` cannot travel through a generator. Up to 3.11 it is refused, later it is wrapped.
+/// A `StopIteration` cannot travel through a generator: older CPythons refuse it, newer ones wrap it.
 fn refuse_stop_iteration(exception: Ref) -> Result<Ref> {
     // SAFETY: a static exception class.
     let stop_iteration: *mut ffi::PyTypeObject = unsafe { ffi::PyExc_StopIteration.cast() };
     let text = "StopIteration interacts badly with generators and cannot be raised into a Future";
-    #[cfg(not(Py_3_12))]
-    if exception.is_exact(stop_iteration) {
-        // SAFETY: a static exception class.
-        return raise_text(unsafe { ffi::PyExc_TypeError }, text);
-    }
-    #[cfg(Py_3_12)]
-    if exception.is_instance(stop_iteration) {
-        // SAFETY: live objects; cause and context each steal one reference.
-        unsafe {
-            let class = Ref::borrowed(ffi::PyExc_RuntimeError);
-            let wrapped = class.call([&string(text)?])?;
-            ffi::PyException_SetCause(wrapped.as_ptr(), exception.clone().into_ptr());
-            ffi::PyException_SetContext(wrapped.as_ptr(), exception.into_ptr());
-            return Ok(wrapped);
+    if !crate::compat::stop_iteration::is_wrapped() {
+        if exception.is_exact(stop_iteration) {
+            // SAFETY: a static exception class.
+            return raise_text(unsafe { ffi::PyExc_TypeError }, text);
         }
+        return Ok(exception);
     }
-    let _ = (string, raise_text::<()>);
-    Ok(exception)
+    if !exception.is_instance(stop_iteration) {
+        return Ok(exception);
+    }
+    // SAFETY: live objects; cause and context each steal one reference.
+    unsafe {
+        let class = Ref::borrowed(ffi::PyExc_RuntimeError);
+        let wrapped = class.call([&string(text)?])?;
+        ffi::PyException_SetCause(wrapped.as_ptr(), exception.clone().into_ptr());
+        ffi::PyException_SetContext(wrapped.as_ptr(), exception.into_ptr());
+        Ok(wrapped)
+    }
 }
 
 /// `Future.cancel` of a plain future: tells everyone at once.
@@ -112,10 +115,20 @@ pub fn cancel(future: &Ref, message: Option<Ref>) -> Result<bool> {
     Ok(true)
 }
 
+/// The outcome of a future whose `__init__` has not run is a matter of state, says asyncio.
+#[inline]
+fn ensure_alive_for_reading(fut: &FutureBody) -> Result<()> {
+    if fut.event_loop.is_some() {
+        Ok(())
+    } else {
+        invalid_state(c"Future object is not initialized.")
+    }
+}
+
 /// `Future.result`
 pub fn result(future: &Ref) -> Result<Ref> {
     let fut = body(future);
-    ensure_alive(fut)?;
+    ensure_alive_for_reading(fut)?;
     match fut.state.get() {
         State::Pending => invalid_state(c"Result is not set."),
         State::Cancelled => raise_object(make_cancelled_error(future)?),
@@ -143,7 +156,7 @@ pub fn failure(fut: &FutureBody) -> Ref {
 /// `Future.exception`
 pub fn exception(future: &Ref) -> Result<Option<Ref>> {
     let fut = body(future);
-    ensure_alive(fut)?;
+    ensure_alive_for_reading(fut)?;
     match fut.state.get() {
         State::Pending => invalid_state(c"Exception is not set."),
         State::Cancelled => raise_object(make_cancelled_error(future)?),
@@ -213,7 +226,13 @@ pub fn schedule(future: &Ref, waiter: Waiter) -> Result<()> {
         }
         Waiter::Call(callback, context) => {
             let event_loop = fut.event_loop.get().expect("checked by the callers");
-            eventloop::call_soon(&event_loop, fut.native_loop.get(), &callback, Some(future), &context)
+            eventloop::call_soon(
+                &event_loop,
+                fut.native_loop.get(),
+                &callback,
+                Some(future),
+                &context,
+            )
         }
     }
 }
@@ -224,7 +243,9 @@ pub fn report_unretrieved(future: &Ref) {
     if !fut.log_traceback.replace(false) {
         return;
     }
-    let Some(exception) = fut.value.get() else { return };
+    let Some(exception) = fut.value.get() else {
+        return;
+    };
     aside(|| {
         let report = || -> Result<()> {
             // SAFETY: a type's name lives as long as the type.
@@ -232,8 +253,11 @@ pub fn report_unretrieved(future: &Ref) {
             let class = class.to_string_lossy();
             let class = class.rsplit('.').next().unwrap_or_default();
             let message = string(&format!("{class} exception was never retrieved"))?;
-            let context =
-                crate::native::dict(&[(c"exception", &exception), (c"future", future), (c"message", &message)])?;
+            let context = crate::native::dict(&[
+                (c"exception", &exception),
+                (c"future", future),
+                (c"message", &message),
+            ])?;
             call_exception_handler(future, &context)
         };
         if report().is_err() {
@@ -248,12 +272,18 @@ pub fn call_exception_handler(future: &Ref, context: &Ref) -> Result<()> {
     if let Some(source) = fut.rare().and_then(|rare| rare.source_traceback.get()) {
         // SAFETY: a live dict.
         crate::native::check(unsafe {
-            ffi::PyDict_SetItem(context.as_ptr(), names().source_traceback.as_ptr(), source.as_ptr())
+            ffi::PyDict_SetItem(
+                context.as_ptr(),
+                names().source_traceback.as_ptr(),
+                source.as_ptr(),
+            )
         })?;
     }
     let event_loop = fut.event_loop.get();
     match event_loop {
-        Some(event_loop) => event_loop.call_method(&names().call_exception_handler, [context]).map(drop),
+        Some(event_loop) => event_loop
+            .call_method(&names().call_exception_handler, [context])
+            .map(drop),
         None => Ok(()),
     }
 }

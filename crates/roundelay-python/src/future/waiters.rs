@@ -86,8 +86,12 @@ impl WaiterSlot {
             (Waiters::None, Waiter::Task(task)) => Waiters::Task(task),
             (Waiters::None, Waiter::Gather(gather)) => Waiters::Gather(gather),
             (Waiters::None, call) => Waiters::List(Box::new(vec![call])),
-            (Waiters::Task(task), added) => Waiters::List(Box::new(vec![Waiter::Task(task), added])),
-            (Waiters::Gather(gather), added) => Waiters::List(Box::new(vec![Waiter::Gather(gather), added])),
+            (Waiters::Task(task), added) => {
+                Waiters::List(Box::new(vec![Waiter::Task(task), added]))
+            }
+            (Waiters::Gather(gather), added) => {
+                Waiters::List(Box::new(vec![Waiter::Gather(gather), added]))
+            }
             (Waiters::List(mut list), added) => {
                 list.push(added);
                 Waiters::List(list)

@@ -2,8 +2,8 @@
 
 use pyo3::ffi;
 
-use super::refs::{Raised, Ref, Result};
 use super::call::raise_text;
+use super::refs::{Raised, Ref, Result};
 
 /// Positional and keyword arguments of one call, borrowed from the caller.
 #[derive(Clone, Copy)]
@@ -22,13 +22,25 @@ impl<'a> Args<'a> {
     /// # Safety
     /// The four values are those of one vectorcall, alive for `'a`.
     #[inline]
-    pub unsafe fn from_fastcall(args: *const *mut ffi::PyObject, count: usize, names: *mut ffi::PyObject) -> Self {
+    pub unsafe fn from_fastcall(
+        args: *const *mut ffi::PyObject,
+        count: usize,
+        names: *mut ffi::PyObject,
+    ) -> Self {
         // SAFETY: by the caller's contract; `Ref` is transparent over the pointers.
         unsafe {
             if args.is_null() {
-                return Self { positional: &[], keywords: &[], names: std::ptr::null_mut() };
+                return Self {
+                    positional: &[],
+                    keywords: &[],
+                    names: std::ptr::null_mut(),
+                };
             }
-            let keywords = if names.is_null() { 0 } else { ffi::PyTuple_GET_SIZE(names) as usize };
+            let keywords = if names.is_null() {
+                0
+            } else {
+                ffi::PyTuple_GET_SIZE(names) as usize
+            };
             let all = args.cast::<Ref>();
             Self {
                 positional: std::slice::from_raw_parts(all, count),
@@ -57,7 +69,10 @@ impl<'a> Args<'a> {
 
     /// Keyword names and values.
     pub fn keyword_items(&self) -> impl Iterator<Item = (Ref, &'a Ref)> + '_ {
-        self.keywords.iter().enumerate().map(|(place, value)| (self.keyword_name(place), value))
+        self.keywords
+            .iter()
+            .enumerate()
+            .map(|(place, value)| (self.keyword_name(place), value))
     }
 
     /// The one argument of a function that takes exactly one, by position.
@@ -65,13 +80,19 @@ impl<'a> Args<'a> {
         match (self.positional, self.keywords) {
             ([only], []) => Ok(only),
             (_, [_, ..]) => self.unexpected(function, "takes no keyword arguments"),
-            (given, _) => self.unexpected(function, &format!("takes exactly one argument ({} given)", given.len())),
+            (given, _) => self.unexpected(
+                function,
+                &format!("takes exactly one argument ({} given)", given.len()),
+            ),
         }
     }
 
     fn unexpected<T>(&self, function: &str, what: &str) -> Result<T> {
         // SAFETY: a static exception class.
-        raise_text(unsafe { ffi::PyExc_TypeError }, &format!("{function}() {what}"))
+        raise_text(
+            unsafe { ffi::PyExc_TypeError },
+            &format!("{function}() {what}"),
+        )
     }
 
     /// Binds the arguments to `names`, the first `positional` of which may be given by position.
@@ -88,7 +109,10 @@ impl<'a> Args<'a> {
             let given = self.positional.len();
             return self.unexpected(
                 function,
-                &format!("takes at most {positional} positional argument{} ({given} given)", plural(positional)),
+                &format!(
+                    "takes at most {positional} positional argument{} ({given} given)",
+                    plural(positional)
+                ),
             );
         }
         for (place, value) in self.positional.iter().enumerate() {
@@ -98,10 +122,16 @@ impl<'a> Args<'a> {
             let name = self.keyword_name(place);
             let Some(index) = names.iter().position(|candidate| matches(&name, candidate)) else {
                 let name = super::call::text_of(&name)?;
-                return self.unexpected(function, &format!("got an unexpected keyword argument '{name}'"));
+                return self.unexpected(
+                    function,
+                    &format!("got an unexpected keyword argument '{name}'"),
+                );
             };
             if bound[index].is_some() {
-                return self.unexpected(function, &format!("got multiple values for argument '{}'", names[index]));
+                return self.unexpected(
+                    function,
+                    &format!("got multiple values for argument '{}'", names[index]),
+                );
             }
             bound[index] = Some(value);
         }
@@ -154,7 +184,8 @@ pub fn from_tuple<T>(
             let keys = Ref::owned_or_raised(ffi::PyDict_Keys(dict))?;
             let keys = Ref::owned_or_raised(ffi::PySequence_Tuple(keys.as_ptr()))?;
             for place in 0..ffi::PyTuple_GET_SIZE(keys.as_ptr()) {
-                let value = ffi::PyDict_GetItemWithError(dict, ffi::PyTuple_GET_ITEM(keys.as_ptr(), place));
+                let value =
+                    ffi::PyDict_GetItemWithError(dict, ffi::PyTuple_GET_ITEM(keys.as_ptr(), place));
                 if value.is_null() {
                     return Err(Raised);
                 }
@@ -163,6 +194,10 @@ pub fn from_tuple<T>(
             names = Some(keys);
         }
         let names = names.as_ref().map_or(std::ptr::null_mut(), Ref::as_ptr);
-        body(Args::from_fastcall(values.as_ptr().cast(), count as usize, names))
+        body(Args::from_fastcall(
+            values.as_ptr().cast(),
+            count as usize,
+            names,
+        ))
     }
 }

@@ -18,7 +18,8 @@ impl Ref {
     pub fn getattr_opt(&self, name: &Ref) -> Result<Option<Ref>> {
         let mut found = ptr::null_mut();
         // SAFETY: both are live; `found` receives a new reference or null.
-        let status = unsafe { crate::compat::get_optional_attr(self.as_ptr(), name.as_ptr(), &mut found) };
+        let status =
+            unsafe { crate::compat::get_optional_attr(self.as_ptr(), name.as_ptr(), &mut found) };
         if status < 0 {
             return Err(Raised);
         }
@@ -51,7 +52,12 @@ impl Ref {
     }
 
     /// `self(*args, name=value)`; `names` is a tuple with the one name.
-    pub fn call_kw<const N: usize>(&self, args: [&Ref; N], names: &Ref, value: &Ref) -> Result<Ref> {
+    pub fn call_kw<const N: usize>(
+        &self,
+        args: [&Ref; N],
+        names: &Ref,
+        value: &Ref,
+    ) -> Result<Ref> {
         // SAFETY: as in `call`; the keyword's value follows the positional arguments.
         unsafe {
             let mut stack = [ptr::null_mut(); 8];
@@ -204,7 +210,12 @@ pub fn aside<T>(work: impl FnOnce() -> T) -> T {
 /// A new `str`.
 pub fn string(text: &str) -> Result<Ref> {
     // SAFETY: pointer and length of a Rust string.
-    unsafe { Ref::owned_or_raised(ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as _)) }
+    unsafe {
+        Ref::owned_or_raised(ffi::PyUnicode_FromStringAndSize(
+            text.as_ptr().cast(),
+            text.len() as _,
+        ))
+    }
 }
 
 /// A new `float`.
@@ -249,7 +260,11 @@ pub fn dict(items: &[(&CStr, &Ref)]) -> Result<Ref> {
     unsafe {
         let dict = Ref::owned_or_raised(ffi::PyDict_New())?;
         for (key, value) in items {
-            check(ffi::PyDict_SetItemString(dict.as_ptr(), key.as_ptr(), value.as_ptr()))?;
+            check(ffi::PyDict_SetItemString(
+                dict.as_ptr(),
+                key.as_ptr(),
+                value.as_ptr(),
+            ))?;
         }
         Ok(dict)
     }

@@ -37,7 +37,10 @@ unsafe impl Sync for FreeList {}
 impl FreeList {
     /// Keeps at most `limit` objects.
     pub const fn new(limit: usize) -> Self {
-        Self { kept: UnsafeCell::new(Vec::new()), limit }
+        Self {
+            kept: UnsafeCell::new(Vec::new()),
+            limit,
+        }
     }
 
     /// A new object of exactly type `ty`, untracked, with every byte behind the header zero.

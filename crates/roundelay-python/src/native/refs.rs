@@ -158,7 +158,13 @@ pub fn none() -> Ref {
 #[inline]
 pub fn boolean(value: bool) -> Ref {
     // SAFETY: both are statics of the interpreter.
-    unsafe { Ref::borrowed(if value { ffi::Py_True() } else { ffi::Py_False() }) }
+    unsafe {
+        Ref::borrowed(if value {
+            ffi::Py_True()
+        } else {
+            ffi::Py_False()
+        })
+    }
 }
 
 /// A field that holds a reference or nothing. All zero bytes are an empty slot.
@@ -223,7 +229,11 @@ impl Slot {
     /// # Safety
     /// `visit` and `arg` are those the collector passed in.
     #[inline]
-    pub unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut std::ffi::c_void) -> std::ffi::c_int {
+    pub unsafe fn traverse(
+        &self,
+        visit: ffi::visitproc,
+        arg: *mut std::ffi::c_void,
+    ) -> std::ffi::c_int {
         let object = self.0.get();
         if object.is_null() {
             return 0;

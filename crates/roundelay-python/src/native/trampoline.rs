@@ -62,7 +62,9 @@ macro_rules! method {
         }
         pyo3::ffi::PyMethodDef {
             ml_name: $name.as_ptr(),
-            ml_meth: pyo3::ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: wrapper },
+            ml_meth: pyo3::ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: wrapper,
+            },
             ml_flags: pyo3::ffi::METH_FASTCALL | pyo3::ffi::METH_KEYWORDS,
             ml_doc: $doc.as_ptr(),
         }
@@ -78,11 +80,15 @@ macro_rules! method0 {
             _: *mut pyo3::ffi::PyObject,
         ) -> *mut pyo3::ffi::PyObject {
             // SAFETY: the interpreter passes a live object for the duration of the call.
-            $crate::native::trampoline::guard_object(|| $function(unsafe { $crate::native::Ref::view(&slf) }))
+            $crate::native::trampoline::guard_object(|| {
+                $function(unsafe { $crate::native::Ref::view(&slf) })
+            })
         }
         pyo3::ffi::PyMethodDef {
             ml_name: $name.as_ptr(),
-            ml_meth: pyo3::ffi::PyMethodDefPointer { PyCFunction: wrapper },
+            ml_meth: pyo3::ffi::PyMethodDefPointer {
+                PyCFunction: wrapper,
+            },
             ml_flags: pyo3::ffi::METH_NOARGS,
             ml_doc: $doc.as_ptr(),
         }
@@ -99,12 +105,17 @@ macro_rules! method1 {
         ) -> *mut pyo3::ffi::PyObject {
             // SAFETY: the interpreter passes live objects for the duration of the call.
             $crate::native::trampoline::guard_object(|| unsafe {
-                $function($crate::native::Ref::view(&slf), $crate::native::Ref::view(&arg))
+                $function(
+                    $crate::native::Ref::view(&slf),
+                    $crate::native::Ref::view(&arg),
+                )
             })
         }
         pyo3::ffi::PyMethodDef {
             ml_name: $name.as_ptr(),
-            ml_meth: pyo3::ffi::PyMethodDefPointer { PyCFunction: wrapper },
+            ml_meth: pyo3::ffi::PyMethodDefPointer {
+                PyCFunction: wrapper,
+            },
             ml_flags: pyo3::ffi::METH_O,
             ml_doc: $doc.as_ptr(),
         }
@@ -167,7 +178,9 @@ macro_rules! unary_slot {
     ($slot:ident, $function:path) => {{
         unsafe extern "C" fn wrapper(slf: *mut pyo3::ffi::PyObject) -> *mut pyo3::ffi::PyObject {
             // SAFETY: the interpreter passes a live object for the duration of the call.
-            $crate::native::trampoline::guard_object(|| $function(unsafe { $crate::native::Ref::view(&slf) }))
+            $crate::native::trampoline::guard_object(|| {
+                $function(unsafe { $crate::native::Ref::view(&slf) })
+            })
         }
         (pyo3::ffi::$slot, wrapper as *mut std::ffi::c_void)
     }};

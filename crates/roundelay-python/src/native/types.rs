@@ -20,7 +20,14 @@ pub struct TypeBuilder {
 impl TypeBuilder {
     /// A type called `module.Name`, whose instances take `size` bytes.
     pub fn new(name: &'static CStr, size: usize) -> Self {
-        Self { name, size, flags: ffi::Py_TPFLAGS_DEFAULT, slots: vec![], methods: vec![], attributes: vec![] }
+        Self {
+            name,
+            size,
+            flags: ffi::Py_TPFLAGS_DEFAULT,
+            slots: vec![],
+            methods: vec![],
+            attributes: vec![],
+        }
     }
 
     /// Adds type flags.
@@ -32,7 +39,10 @@ impl TypeBuilder {
     /// Sets one slot; a later one takes the place of an earlier one.
     pub fn slot(mut self, (slot, function): (c_int, *mut c_void)) -> Self {
         self.slots.retain(|earlier| earlier.slot != slot);
-        self.slots.push(ffi::PyType_Slot { slot, pfunc: function });
+        self.slots.push(ffi::PyType_Slot {
+            slot,
+            pfunc: function,
+        });
         self
     }
 
@@ -45,7 +55,8 @@ impl TypeBuilder {
     /// the earlier).
     pub fn methods(mut self, methods: impl IntoIterator<Item = ffi::PyMethodDef>) -> Self {
         for method in methods {
-            self.methods.retain(|earlier| !same_name(earlier.ml_name, method.ml_name));
+            self.methods
+                .retain(|earlier| !same_name(earlier.ml_name, method.ml_name));
             self.methods.push(method);
         }
         self
@@ -54,7 +65,8 @@ impl TypeBuilder {
     /// Adds attributes; a later one takes the place of an earlier one with the same name.
     pub fn attributes(mut self, attributes: impl IntoIterator<Item = ffi::PyGetSetDef>) -> Self {
         for attribute in attributes {
-            self.attributes.retain(|earlier| !same_name(earlier.name, attribute.name));
+            self.attributes
+                .retain(|earlier| !same_name(earlier.name, attribute.name));
             self.attributes.push(attribute);
         }
         self
@@ -79,15 +91,24 @@ impl TypeBuilder {
             // SAFETY: an all-null entry ends the table.
             self.methods.push(unsafe { std::mem::zeroed() });
             let table = Box::leak(self.methods.into_boxed_slice());
-            self.slots.push(ffi::PyType_Slot { slot: ffi::Py_tp_methods, pfunc: table.as_mut_ptr().cast() });
+            self.slots.push(ffi::PyType_Slot {
+                slot: ffi::Py_tp_methods,
+                pfunc: table.as_mut_ptr().cast(),
+            });
         }
         if !self.attributes.is_empty() {
             // SAFETY: an all-null entry ends the table.
             self.attributes.push(unsafe { std::mem::zeroed() });
             let table = Box::leak(self.attributes.into_boxed_slice());
-            self.slots.push(ffi::PyType_Slot { slot: ffi::Py_tp_getset, pfunc: table.as_mut_ptr().cast() });
+            self.slots.push(ffi::PyType_Slot {
+                slot: ffi::Py_tp_getset,
+                pfunc: table.as_mut_ptr().cast(),
+            });
         }
-        self.slots.push(ffi::PyType_Slot { slot: 0, pfunc: ptr::null_mut() });
+        self.slots.push(ffi::PyType_Slot {
+            slot: 0,
+            pfunc: ptr::null_mut(),
+        });
         let slots = Box::leak(self.slots.into_boxed_slice());
         let mut spec = ffi::PyType_Spec {
             name: self.name.as_ptr(),

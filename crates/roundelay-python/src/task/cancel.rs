@@ -17,7 +17,9 @@ pub fn cancel(task: &Ref, message: Option<&Ref>) -> Result<bool> {
     if !fields.future.is_pending() {
         return Ok(false);
     }
-    fields.cancel_requests.set(fields.cancel_requests.get().wrapping_add(1));
+    fields
+        .cancel_requests
+        .set(fields.cancel_requests.get().wrapping_add(1));
     match fields.sleeping.get() {
         Sleeping::No => {}
         sleeping => return cancel_sleep(task, sleeping, message),
@@ -29,7 +31,9 @@ pub fn cancel(task: &Ref, message: Option<&Ref>) -> Result<bool> {
         return Ok(true);
     }
     fields.must_cancel.set(true);
-    fields.future.set_cancel_message(Some(message.cloned().unwrap_or_else(none)));
+    fields
+        .future
+        .set_cancel_message(Some(message.cloned().unwrap_or_else(none)));
     Ok(true)
 }
 
@@ -38,7 +42,11 @@ pub fn cancel(task: &Ref, message: Option<&Ref>) -> Result<bool> {
 fn cancel_sleep(task: &Ref, sleeping: Sleeping, message: Option<&Ref>) -> Result<bool> {
     let fields = body(task);
     let error = outcome::cancelled_error(message)?;
-    let event_loop = fields.future.event_loop.get().expect("a sleeping task has a loop");
+    let event_loop = fields
+        .future
+        .event_loop
+        .get()
+        .expect("a sleeping task has a loop");
     fields.sleeping.set(Sleeping::No);
     let owner = if sleeping == Sleeping::Timer {
         let word = eventloop::data(&event_loop).cancel_timer(fields.timer.get());
@@ -63,6 +71,9 @@ pub fn cancel_any(object: &Ref, message: Option<&Ref>) -> Result<bool> {
         gather::cancel(object, message)
     } else {
         let message = message.cloned().unwrap_or_else(none);
-        object.getattr(&names().cancel)?.call_kw([], &names().kw_msg, &message)?.truthy()
+        object
+            .getattr(&names().cancel)?
+            .call_kw([], &names().kw_msg, &message)?
+            .truthy()
     }
 }

@@ -53,7 +53,11 @@ pub fn methods() -> Vec<ffi::PyMethodDef> {
 /// The table of attributes.
 pub fn attributes() -> Vec<ffi::PyGetSetDef> {
     vec![
-        attribute!(c"_log_destroy_pending", log_destroy_pending, set_log_destroy_pending),
+        attribute!(
+            c"_log_destroy_pending",
+            log_destroy_pending,
+            set_log_destroy_pending
+        ),
         attribute!(c"_must_cancel", must_cancel),
         attribute!(c"_coro", get_coro),
         attribute!(c"_fut_waiter", fut_waiter),
@@ -97,12 +101,17 @@ fn uncancel(task: &Ref) -> Result<Ref> {
 
 fn get_stack(task: &Ref, args: Args<'_>) -> Result<Ref> {
     let [limit] = args.bind("get_stack", ["limit"], 0, 0)?;
-    imports().task_get_stack.call([task, &limit.cloned().unwrap_or_else(none)])
+    imports()
+        .task_get_stack
+        .call([task, &limit.cloned().unwrap_or_else(none)])
 }
 
 fn print_stack(task: &Ref, args: Args<'_>) -> Result<Ref> {
     let [limit, file] = args.bind("print_stack", ["limit", "file"], 0, 0)?;
-    let (limit, file) = (limit.cloned().unwrap_or_else(none), file.cloned().unwrap_or_else(none));
+    let (limit, file) = (
+        limit.cloned().unwrap_or_else(none),
+        file.cloned().unwrap_or_else(none),
+    );
     imports().task_print_stack.call([task, &limit, &file])
 }
 
@@ -114,13 +123,20 @@ pub fn repr(task: &Ref) -> Result<Ref> {
 /// `get_name()`; a name made from a number is kept once it was asked for.
 pub fn get_name(task: &Ref) -> Result<Ref> {
     let fields = body(task);
-    if let Some(name) = fields.name.get() {
+    // From 3.14 on an unnamed task keeps its number here, see `compat::registry`.
+    // SAFETY: live.
+    if let Some(name) = fields
+        .name
+        .get()
+        .filter(|name| unsafe { ffi::PyUnicode_Check(name.as_ptr()) != 0 })
+    {
         return Ok(name);
     }
     if !fields.future.event_loop.is_some() && fields.number.get() == 0 {
         return Ok(none());
     }
     let name = string(&format!("Task-{}", fields.number.get()))?;
+    crate::compat::registry::name_task(task, &name);
     fields.name.set(name.clone());
     Ok(name)
 }
@@ -160,7 +176,10 @@ fn log_destroy_pending(task: &Ref) -> Result<Ref> {
 fn set_log_destroy_pending(task: &Ref, value: Option<&Ref>) -> Result<()> {
     let Some(value) = value else {
         // SAFETY: a static exception class.
-        return raise(unsafe { ffi::PyExc_AttributeError }, c"cannot delete attribute");
+        return raise(
+            unsafe { ffi::PyExc_AttributeError },
+            c"cannot delete attribute",
+        );
     };
     body(task).log_destroy_pending.set(value.truthy()?);
     Ok(())

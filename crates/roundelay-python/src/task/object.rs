@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
 
-use crate::compat::layout::{BODY, base_words, write_base_word};
+use crate::compat::layout::{BODY, base_words, mark_as_task, write_base_word};
 use crate::compat::registry;
 use crate::eventloop::{self, Word};
 use crate::future::object::{adjust_type, base_builder, end, initialise};
@@ -80,19 +80,37 @@ unsafe extern "C" fn new(
 ) -> *mut ffi::PyObject {
     guard_object(|| {
         // SAFETY: a finished type, ours or a subclass of ours.
-        unsafe { if ty == TASK.get() { FREE.allocate(ty, SIZE) } else { generic_alloc(ty) } }
+        unsafe {
+            if ty == TASK.get() {
+                FREE.allocate(ty, SIZE)
+            } else {
+                generic_alloc(ty)
+            }
+        }
     })
 }
 
 fn init(task: &Ref, args: Args<'_>) -> Result<()> {
-    let [coro, event_loop, name, context, eager_start] =
-        args.bind("Task", ["coro", "loop", "name", "context", "eager_start"], 1, 1)?;
+    let [coro, event_loop, name, context, eager_start] = args.bind(
+        "Task",
+        ["coro", "loop", "name", "context", "eager_start"],
+        1,
+        1,
+    )?;
     initialise(task, event_loop)?;
     let eager_start = match eager_start {
         Some(flag) => flag.truthy()?,
         None => false,
     };
-    start(task, coro.expect("required"), Options { name, context, eager_start })
+    start(
+        task,
+        coro.expect("required"),
+        Options {
+            name,
+            context,
+            eager_start,
+        },
+    )
 }
 
 /// Everything of `Task.__init__` behind `Future.__init__`.
@@ -116,6 +134,7 @@ fn start(task: &Ref, coro: &Ref, options: Options<'_>) -> Result<()> {
     fields.log_destroy_pending.set(true);
     fields.cancel_requests.set(0);
     fields.coro.set(coro.clone());
+    mark_as_task(task);
     let words = base_words();
     // SAFETY: a native task; the slot keeps the coroutine alive for as long as the word names it.
     unsafe {
@@ -159,7 +178,11 @@ pub fn is_coroutine(object: &Ref) -> Result<bool> {
     imports().iscoroutine.call([object])?.truthy()
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live task.
     unsafe {
         let status = body(Ref::view(&slf)).traverse(visit, arg);
@@ -187,11 +210,16 @@ unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
         // SAFETY: the interpreter passes an object that is alive again for this call.
         let task = unsafe { Ref::view(&slf) };
         let fields = body(task);
+        // First of all: a report may keep the task, which nobody should find among the living.
+        registry::unregister(task);
         if fields.future.is_pending() && fields.log_destroy_pending.get() {
             aside(|| {
                 let report = || -> Result<()> {
                     let message = string("Task was destroyed but it is pending!")?;
-                    outcome::call_exception_handler(task, &dict(&[(c"task", task), (c"message", &message)])?)
+                    outcome::call_exception_handler(
+                        task,
+                        &dict(&[(c"task", task), (c"message", &message)])?,
+                    )
                 };
                 if report().is_err() {
                     crate::native::write_unraisable(task);

@@ -42,7 +42,9 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
         }
     }
     current::publish(event_loop.as_ptr(), looop.hash.get(), &task)?;
-    let Some(context) = fields.context.get() else { return Ok(()) };
+    let Some(context) = fields.context.get() else {
+        return Ok(());
+    };
     // SAFETY: a live context.
     if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
         return report_lost_step(&task);
@@ -95,7 +97,12 @@ fn leave_context(context: &Ref) {
 #[cold]
 fn report_lost_step(task: &Ref) -> Result<()> {
     let callable = wakeup::step(task)?;
-    eventloop::handle::report(&callable, None, None, body(task).future.event_loop.get().as_ref())
+    eventloop::handle::report(
+        &callable,
+        None,
+        None,
+        body(task).future.event_loop.get().as_ref(),
+    )
 }
 
 /// Parks a task of a native loop on a native future.
@@ -152,7 +159,11 @@ pub fn resume_elsewhere(task: &Ref, then: Then) -> Result<()> {
             cancel_now(task, &waited)
         }
         Then::Sleep(when) => {
-            let event_loop = body(task).future.event_loop.get().expect("a stepped task has a loop");
+            let event_loop = body(task)
+                .future
+                .event_loop
+                .get()
+                .expect("a stepped task has a loop");
             let timer = eventloop::data(&event_loop).add_timer(when, Word::sleep(task.clone()));
             body(task).timer.set(timer);
             body(task).sleeping.set(Sleeping::Timer);
@@ -173,7 +184,10 @@ pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
     }
     if fields.must_cancel.get() {
         let cancelled = imports().cancelled_error.as_ptr();
-        if !thrown.as_ref().is_some_and(|thrown| thrown.is_exception_of(cancelled)) {
+        if !thrown
+            .as_ref()
+            .is_some_and(|thrown| thrown.is_exception_of(cancelled))
+        {
             thrown = Some(outcome::make_cancelled_error(task)?);
         }
         fields.must_cancel.set(false);
@@ -181,7 +195,10 @@ pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
     drop(fields.waiting_on.take());
     let Some(coro) = fields.coro.get() else {
         // SAFETY: a static exception class.
-        return raise_text(unsafe { ffi::PyExc_RuntimeError }, "uninitialized Task object");
+        return raise_text(
+            unsafe { ffi::PyExc_RuntimeError },
+            "uninitialized Task object",
+        );
     };
     match resume(&coro, thrown) {
         Resumed::Yielded(value) => yielded(task, value),
@@ -252,7 +269,10 @@ fn returned(task: &Ref, value: Ref) -> Result<Then> {
 fn failed(task: &Ref) -> Result<Then> {
     let Some(exception) = take_raised() else {
         // SAFETY: a static exception class.
-        return raise_text(unsafe { ffi::PyExc_SystemError }, "a coroutine failed without an exception");
+        return raise_text(
+            unsafe { ffi::PyExc_SystemError },
+            "a coroutine failed without an exception",
+        );
     };
     let fields = body(task);
     if exception.is_exception_of(imports().cancelled_error.as_ptr()) {
@@ -265,7 +285,8 @@ fn failed(task: &Ref) -> Result<Then> {
     registry::unregister(task);
     // SAFETY: static exception classes.
     let fatal = unsafe {
-        exception.is_exception_of(ffi::PyExc_KeyboardInterrupt) || exception.is_exception_of(ffi::PyExc_SystemExit)
+        exception.is_exception_of(ffi::PyExc_KeyboardInterrupt)
+            || exception.is_exception_of(ffi::PyExc_SystemExit)
     };
     if fatal {
         return raise_object(exception);
@@ -284,19 +305,32 @@ fn yielded(task: &Ref, value: Ref) -> Result<Then> {
         return begin_sleep(task, &value);
     }
     if value.is(task) {
-        return fail_soon(task, &format!("Task cannot await on itself: {}", repr(task)?));
+        return fail_soon(
+            task,
+            &format!("Task cannot await on itself: {}", repr(task)?),
+        );
     }
-    let Some(fut) = future::native(&value) else { return yielded_foreign(task, &value) };
+    let Some(fut) = future::native(&value) else {
+        return yielded_foreign(task, &value);
+    };
     if fut.event_loop.peek() != fields.future.event_loop.peek() {
         return fail_soon(
             task,
-            &format!("Task {} got Future {} attached to a different loop", repr(task)?, repr(&value)?),
+            &format!(
+                "Task {} got Future {} attached to a different loop",
+                repr(task)?,
+                repr(&value)?
+            ),
         );
     }
     if !fut.blocking.replace(false) {
         return fail_soon(
             task,
-            &format!("yield was used instead of yield from in task {} with {}", repr(task)?, repr(&value)?),
+            &format!(
+                "yield was used instead of yield from in task {} with {}",
+                repr(task)?,
+                repr(&value)?
+            ),
         );
     }
     awaited_by::add(&value, task)?;
@@ -327,20 +361,33 @@ fn yielded_foreign(task: &Ref, value: &Ref) -> Result<Then> {
     if !event_loop.is_ptr(fields.future.event_loop.peek()) {
         return fail_soon(
             task,
-            &format!("Task {} got Future {} attached to a different loop", repr(task)?, repr(value)?),
+            &format!(
+                "Task {} got Future {} attached to a different loop",
+                repr(task)?,
+                repr(value)?
+            ),
         );
     }
     if !blocking {
         return fail_soon(
             task,
-            &format!("yield was used instead of yield from in task {} with {}", repr(task)?, repr(value)?),
+            &format!(
+                "yield was used instead of yield from in task {} with {}",
+                repr(task)?,
+                repr(value)?
+            ),
         );
     }
     awaited_by::add(value, task)?;
-    value.setattr(&names().asyncio_future_blocking, &crate::native::boolean(false))?;
+    value.setattr(
+        &names().asyncio_future_blocking,
+        &crate::native::boolean(false),
+    )?;
     let wakeup = wakeup::wakeup(task)?;
     let context = fields.context.get().unwrap_or_else(none);
-    value.getattr(&names().add_done_callback)?.call_kw([&wakeup], &names().kw_context, &context)?;
+    value
+        .getattr(&names().add_done_callback)?
+        .call_kw([&wakeup], &names().kw_context, &context)?;
     fields.waiting_on.set(value.clone());
     track(task);
     cancel_now(task, value)?;

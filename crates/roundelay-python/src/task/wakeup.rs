@@ -81,12 +81,17 @@ pub fn is_wakeup_of(callable: &Ref, task: &Ref) -> Result<bool> {
 }
 
 fn call(stepper: &Ref, args: Args<'_>) -> Result<Ref> {
-    let Some(task) = fields(stepper).task.get() else { return Ok(none()) };
+    let Some(task) = fields(stepper).task.get() else {
+        return Ok(none());
+    };
     let thrown = if fields(stepper).wakes.get() {
         wake(&task, args.one("task_wakeup")?)
     } else {
         args.bind::<0>("task_step", [], 0, 0)?;
-        body(&task).future.rare().and_then(|rare| rare.throw_next.take())
+        body(&task)
+            .future
+            .rare()
+            .and_then(|rare| rare.throw_next.take())
     };
     let event_loop = outcome_loop(&task)?;
     current::enter(&event_loop, &task)?;
@@ -143,11 +148,19 @@ fn owner(stepper: &Ref) -> Result<Ref> {
 }
 
 fn name(stepper: &Ref) -> Result<Ref> {
-    string(if fields(stepper).wakes.get() { "task_wakeup" } else { "TaskStepMethWrapper" })
+    string(if fields(stepper).wakes.get() {
+        "task_wakeup"
+    } else {
+        "TaskStepMethWrapper"
+    })
 }
 
 /// Two are equal if they do the same to the same task, as bound methods are.
-unsafe extern "C" fn compare(a: *mut ffi::PyObject, b: *mut ffi::PyObject, op: c_int) -> *mut ffi::PyObject {
+unsafe extern "C" fn compare(
+    a: *mut ffi::PyObject,
+    b: *mut ffi::PyObject,
+    op: c_int,
+) -> *mut ffi::PyObject {
     crate::native::trampoline::guard_object(|| {
         // SAFETY: the interpreter passes live objects, the first of our type.
         let (a, b) = unsafe { (Ref::view(&a), Ref::view(&b)) };
@@ -164,10 +177,15 @@ unsafe extern "C" fn compare(a: *mut ffi::PyObject, b: *mut ffi::PyObject, op: c
 unsafe extern "C" fn hash(slf: *mut ffi::PyObject) -> ffi::Py_hash_t {
     // SAFETY: the interpreter passes a live object of our type.
     let stepper = fields(unsafe { Ref::view(&slf) });
-    ((stepper.task.peek() as usize >> 4) | usize::from(stepper.wakes.get())) as ffi::Py_hash_t & !(1 << 62)
+    ((stepper.task.peek() as usize >> 4) | usize::from(stepper.wakes.get())) as ffi::Py_hash_t
+        & !(1 << 62)
 }
 
-unsafe extern "C" fn traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
     // SAFETY: called by the collector with a live object.
     unsafe {
         let stepper = Ref::view(&slf);
