@@ -41,6 +41,11 @@ class Variant:
     """`roundelay`, or `asyncio` for the Python loops that the tests themselves bring."""
 
     @property
+    def installs(self) -> bool:
+        """True where roundelay.install() is called, false where only the loop is ours."""
+        return self.name not in {"stock", "loop-only"}
+
+    @property
     def is_stock(self) -> bool:
         """True for the variant in which roundelay is not even imported."""
         return self.name == "stock"
@@ -52,7 +57,7 @@ class Variant:
         """
         all_ours = re.sub(r"C(?=[A-Z_]|$)", "R", name)
         match self.name:
-            case "stock":
+            case "stock" | "loop-only":
                 return name
             case "native" | "foreign-loop":
                 return all_ours
@@ -67,12 +72,16 @@ class Variant:
         raise AssertionError(f"unknown variant {self.name}")
 
     def module_label(self, module: str) -> str:
-        """The short module name, marked when the loop is not ours."""
+        """The short module name, marked where the same classes run as in the native variant."""
         short = module.rpartition(".")[2]
-        foreign = self.loop == "asyncio" and not self.is_stock
-        return f"{short}@asyncio-loop" if foreign else short
+        match self.name:
+            case "foreign-loop":
+                return f"{short}@asyncio-loop"
+            case "loop-only":
+                return f"{short}@loop-only"
+        return short
 
-    def wants(self, uses: frozenset[str]) -> bool:
+    def wants(self, module: str, uses: frozenset[str]) -> bool:
         """Whether a class that uses these names says anything new in this variant."""
         accelerated = uses & {"_CTask", "_CFuture"}
         match self.name:
@@ -82,6 +91,9 @@ class Variant:
                 return len(accelerated) == 2
             case "stock-objects":
                 return bool(accelerated)
+            case "loop-only":
+                # The other modules make their tasks themselves; these leave it to the loop.
+                return module.endswith(("_runners", "_context", "_threads", "_inspection"))
             case "foreign-loop":
                 brings_loop = bool(uses & {"new_test_loop", "BaseEventLoop"})
                 pure_python = bool(uses & {"_PyTask", "_PyFuture"}) and not accelerated
@@ -99,6 +111,8 @@ VARIANTS = (
     Variant("future-only", task="asyncio", future="roundelay", loop="roundelay"),
     # Objects made by other code (a task factory, an early import) on our loop.
     Variant("stock-objects", task="asyncio", future="asyncio", loop="roundelay"),
+    # Our loop with asyncio's own sleep() and gather(): a program that never calls install().
+    Variant("loop-only", task="asyncio", future="asyncio", loop="roundelay"),
     # Our objects on somebody else's loop, here the Python loops of the tests.
     Variant("foreign-loop", task="roundelay", future="roundelay", loop="asyncio"),
 )

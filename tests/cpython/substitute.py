@@ -28,9 +28,13 @@ class Stage:
         if module == "test.test_external_inspection":
             inherited = os.environ.get("PYTHONPATH")
             os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHILD_SITE), inherited]))
+            os.environ["ROUNDELAY_TEST_INSTALL"] = "yes" if self.variant.installs else "no"
         import roundelay
 
-        roundelay.install()
+        if self.variant.installs:
+            roundelay.install()
+        else:
+            _set_policy(roundelay.EventLoopPolicy())
         self.policy = _current_policy()
         # Only here: imported before asyncio is, `_asyncio` leaves asyncio without its C classes.
         import _asyncio

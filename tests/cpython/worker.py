@@ -108,7 +108,7 @@ def collect(module: Any, variant: plan.Variant) -> tuple[list[unittest.TestCase]
     for test in leaves(unittest.defaultTestLoader.loadTestsFromModule(module)):
         name = type(test).__name__
         used = uses.get(name, frozenset())
-        if variant.wants(used):
+        if variant.wants(module.__name__, used):
             # Only what runs on ours is renamed: a class that uses neither keeps its name.
             names[type(test)] = variant.class_name(name)
             tests.append(test)
