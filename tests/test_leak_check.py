@@ -49,14 +49,10 @@ def test_leaks_nothing_itself():
 """
 
 
-def run(pytester: pytest.Pytester, test_file: str) -> pytest.RunResult:
-    pytester.makeconftest(CONFTEST.read_text())
-    pytester.makepyfile(test_file)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider")
-
-
 def test_leaks_are_found_and_nothing_else_is(pytester: pytest.Pytester) -> None:
-    result = run(pytester, CASES)
+    pytester.makeconftest(CONFTEST.read_text())
+    pytester.makepyfile(CASES)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=6, failed=1, errors=3)
     result.stdout.fnmatch_lines(
         [
@@ -73,6 +69,8 @@ def test_leaks_are_found_and_nothing_else_is(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("marker", ["leaks", "leaks(reason='')", "leaks('why', reason='why')"])
 def test_a_waiver_without_a_reason_is_refused(pytester: pytest.Pytester, marker: str) -> None:
-    result = run(pytester, f"import pytest\n\n@pytest.mark.{marker}\ndef test_it():\n    pass\n")
+    pytester.makeconftest(CONFTEST.read_text())
+    pytester.makepyfile(f"import pytest\n\n@pytest.mark.{marker}\ndef test_it():\n    pass\n")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*write @pytest.mark.leaks(reason='why it must')*"])
