@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::combinators::{create, gather, sleep, sleep_call};
-use crate::compat::{awaited_by, current, layout, registry};
+use crate::compat::{awaited_by, context, current, layout, registry};
 use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
@@ -28,6 +28,7 @@ fn fill(module: &Ref) -> Result<()> {
     imports::fetch()?;
     layout::probe()?;
     current::probe()?;
+    context::probe()?;
     awaited_by::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;

@@ -342,12 +342,14 @@ fn child_done(outer: &Ref, child: &Ref) -> Result<()> {
         return Ok(());
     }
     if !own.return_exceptions.get() {
-        match outcome_of(child)? {
-            Outcome::Cancelled => {
-                return outcome::set_exception(outer, &make_cancelled_error(child)?);
-            }
-            Outcome::Exception(exception) => return outcome::set_exception(outer, &exception),
-            Outcome::Result(_) => {}
+        let failure = match outcome_of(child)? {
+            Outcome::Cancelled => Some(make_cancelled_error(child)?),
+            Outcome::Exception(exception) => Some(exception),
+            Outcome::Result(_) => None,
+        };
+        if let Some(failure) = failure {
+            discard_awaited_by(own)?;
+            return outcome::set_exception(outer, &failure);
         }
     }
     if own.finished.get() < own.count.get() {
@@ -355,34 +357,70 @@ fn child_done(outer: &Ref, child: &Ref) -> Result<()> {
     }
     let results = results(outer)?;
     if own.cancel_requested.get() {
-        return outcome::set_exception(outer, &make_cancelled_error(child)?);
+        // As asyncio has it: the error of the child that was named last, not of the one that ended last.
+        let last = own
+            .child(own.child_count() - 1)
+            .unwrap_or_else(|| child.clone());
+        return outcome::set_exception(outer, &make_cancelled_error(&last)?);
     }
     outcome::set_result(outer, results)
 }
 
-fn results(outer: &Ref) -> Result<Ref> {
-    let children = body(outer).children.get().unwrap_or_else(none);
-    let mut results = Vec::new();
-    // SAFETY: a list that nobody but us changes; items are counted at once.
-    unsafe {
-        let count = ffi::PyList_GET_SIZE(children.as_ptr());
-        results.reserve(count as usize);
-        for place in 0..count {
-            let child = Ref::borrowed(ffi::PyList_GET_ITEM(children.as_ptr(), place));
-            results.push(match outcome_of(&child)? {
-                Outcome::Result(value) => value,
-                Outcome::Exception(exception) => exception,
-                Outcome::Cancelled => {
-                    let message = child.getattr(&names().cancel_message)?;
-                    let message = if message.is_none() {
-                        string("")?
-                    } else {
-                        message
-                    };
-                    imports().cancelled_error.call([&message])?
-                }
-            });
+/// Children that outlive the gather are no longer awaited by its caller.
+fn discard_awaited_by(own: &GatherBody) -> Result<()> {
+    let Some(caller) = own.caller.get() else {
+        return Ok(());
+    };
+    for place in 0..own.child_count() {
+        if let Some(child) = own.child(place) {
+            awaited_by::discard(&child, &caller)?;
         }
+    }
+    Ok(())
+}
+
+impl GatherBody {
+    /// How many children there are, those given twice counted twice.
+    fn child_count(&self) -> usize {
+        let children = self.children.peek();
+        // SAFETY: a list unless it is null.
+        if children.is_null() {
+            0
+        } else {
+            unsafe { ffi::PyList_GET_SIZE(children) as usize }
+        }
+    }
+
+    /// The child at a place of the list, which only Python code that goes looking for it can change.
+    fn child(&self, place: usize) -> Option<Ref> {
+        if place >= self.child_count() {
+            return None;
+        }
+        // SAFETY: a list with more items than `place`; the item is counted at once.
+        Some(unsafe { Ref::borrowed(ffi::PyList_GET_ITEM(self.children.peek(), place as _)) })
+    }
+}
+
+fn results(outer: &Ref) -> Result<Ref> {
+    let own = body(outer);
+    let mut results = Vec::with_capacity(own.child_count());
+    for place in 0..own.child_count() {
+        let Some(child) = own.child(place) else {
+            break;
+        };
+        results.push(match outcome_of(&child)? {
+            Outcome::Result(value) => value,
+            Outcome::Exception(exception) => exception,
+            Outcome::Cancelled => {
+                let message = child.getattr(&names().cancel_message)?;
+                let message = if message.is_none() {
+                    string("")?
+                } else {
+                    message
+                };
+                imports().cancelled_error.call([&message])?
+            }
+        });
     }
     list(results)
 }
@@ -393,12 +431,9 @@ pub fn cancel(outer: &Ref, message: Option<&Ref>) -> Result<bool> {
     if !own.future.is_pending() {
         return Ok(false);
     }
-    let children = own.children.get().unwrap_or_else(none);
     let mut reached = false;
-    // SAFETY: a list that nobody but us changes; items are counted at once.
-    unsafe {
-        for place in 0..ffi::PyList_GET_SIZE(children.as_ptr()) {
-            let child = Ref::borrowed(ffi::PyList_GET_ITEM(children.as_ptr(), place));
+    for place in 0..own.child_count() {
+        if let Some(child) = own.child(place) {
             reached |= crate::task::cancel::cancel_any(&child, message)?;
         }
     }
@@ -459,7 +494,15 @@ unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
 unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
         // SAFETY: called when the last reference is gone.
-        unsafe { end(slf, GATHERING.get(), &FREE, clear_fields) };
+        unsafe {
+            end(
+                slf,
+                GATHERING.get(),
+                &FREE,
+                |outer| future::body(outer).log_traceback.get(),
+                clear_fields,
+            )
+        };
         Ok(())
     });
 }

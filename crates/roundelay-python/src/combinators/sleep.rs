@@ -13,7 +13,7 @@ use pyo3::ffi;
 use crate::eventloop::{self, LoopData, Word, handle};
 use crate::future::iterator::thrown_exception;
 use crate::future::{self, Waiter, outcome};
-use crate::imports::names;
+use crate::imports::{imports, names};
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
@@ -122,6 +122,22 @@ pub enum Resumed {
 }
 
 impl Resumed {
+    /// As `tp_iternext` gives it. Null without an exception is `StopIteration` with `None`: the cheap way
+    /// to return `None`.
+    #[inline]
+    pub fn into_next(self) -> Result<*mut ffi::PyObject> {
+        match self {
+            Resumed::Yielded(value) => Ok(value.into_ptr()),
+            Resumed::Returned(value) => {
+                if !value.is_none() {
+                    // SAFETY: a live value.
+                    unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
+                }
+                Err(Raised)
+            }
+        }
+    }
+
     /// As `send()` gives it: a value, or `StopIteration`.
     pub fn into_send(self) -> Result<Ref> {
         match self {
@@ -182,23 +198,31 @@ fn start(wait: &Ref) -> Result<Resumed> {
     }
 }
 
-/// `delay <= 0`
-fn is_not_positive(delay: &Ref) -> Result<bool> {
-    // SAFETY: live; the zero is a new reference.
+/// Whether the delay is a number of the two exact types and not positive, which needs no call to see.
+#[inline]
+pub fn is_plainly_zero(delay: &Ref) -> bool {
+    // SAFETY: live; exact types are checked before their values are read.
     unsafe {
-        if ffi::PyFloat_CheckExact(delay.as_ptr()) != 0 {
-            return Ok(ffi::PyFloat_AS_DOUBLE(delay.as_ptr()) <= 0.0);
-        }
         if ffi::PyLong_CheckExact(delay.as_ptr()) != 0 {
             let mut overflow = 0;
             let value = ffi::PyLong_AsLongAndOverflow(delay.as_ptr(), &mut overflow);
-            return Ok(overflow < 0 || (overflow == 0 && value <= 0));
+            return overflow < 0 || (overflow == 0 && value <= 0);
         }
-        let zero = crate::native::integer(0)?;
-        match ffi::PyObject_RichCompareBool(delay.as_ptr(), zero.as_ptr(), ffi::Py_LE) {
-            -1 => Err(Raised),
-            value => Ok(value != 0),
-        }
+        ffi::PyFloat_CheckExact(delay.as_ptr()) != 0
+            && ffi::PyFloat_AS_DOUBLE(delay.as_ptr()) <= 0.0
+    }
+}
+
+/// `delay <= 0`
+fn is_not_positive(delay: &Ref) -> Result<bool> {
+    if is_plainly_zero(delay) {
+        return Ok(true);
+    }
+    let zero = crate::native::integer(0)?;
+    // SAFETY: both live.
+    match unsafe { ffi::PyObject_RichCompareBool(delay.as_ptr(), zero.as_ptr(), ffi::Py_LE) } {
+        -1 => Err(Raised),
+        value => Ok(value != 0),
     }
 }
 
@@ -333,6 +357,27 @@ pub fn finish(_module: &Ref, args: Args<'_>) -> Result<Ref> {
     Ok(none())
 }
 
+/// A task whose native sleep was cancelled shows a cancelled future until its next step, as it would if
+/// the sleep had had one. Any other task shows nothing here.
+pub fn cancelled_stand_in(task: &Ref) -> Result<Ref> {
+    let own = task::body(task);
+    let Some(thrown) = own.future.rare().and_then(|rare| rare.throw_next.get()) else {
+        return Ok(none());
+    };
+    if !thrown.is_exception_of(imports().cancelled_error.as_ptr()) {
+        return Ok(none());
+    }
+    let event_loop = own
+        .future
+        .event_loop
+        .get()
+        .expect("a scheduled task has a loop");
+    let future = future::new_pending(&event_loop)?;
+    outcome::cancel(&future, own.future.cancel_message())?;
+    own.waiting_on.set(future.clone());
+    Ok(future)
+}
+
 /// Gives a native task that sleeps without a future one that stands for the sleep.
 pub fn materialise(task: &Ref) -> Result<Ref> {
     let own = task::body(task);
@@ -362,19 +407,9 @@ pub fn materialise(task: &Ref) -> Result<Ref> {
 }
 
 unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter passes a live iterator.
     guard(ptr::null_mut(), || {
-        // SAFETY: the interpreter passes a live iterator.
-        match resume(unsafe { Ref::view(&slf) })? {
-            Resumed::Yielded(value) => Ok(value.into_ptr()),
-            Resumed::Returned(value) => {
-                // Null without an exception is StopIteration with None: the cheap way to return None.
-                if !value.is_none() {
-                    // SAFETY: a live value.
-                    unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
-                }
-                Err(Raised)
-            }
-        }
+        resume(unsafe { Ref::view(&slf) })?.into_next()
     })
 }
 

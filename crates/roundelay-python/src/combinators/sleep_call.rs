@@ -43,6 +43,20 @@ struct Sleep {
     wait: Slot,
     /// It was awaited, sent to, thrown into or closed.
     used: Cell<bool>,
+    /// See [`Pause`].
+    pause: Cell<Pause>,
+}
+
+/// A sleep of zero or less is one bare yield, for which the object itself is the iterator.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Pause {
+    /// It is a real sleep.
+    No = 0,
+    /// The next resumption yields.
+    Due = 1,
+    /// The next resumption returns.
+    Taken = 2,
 }
 
 fn fields(sleep: &Ref) -> &Sleep {
@@ -58,6 +72,7 @@ pub fn make_types() -> Result<Ref> {
         .collected(dealloc, traverse, clear)
         .slot(unary_slot!(Py_am_await, begin))
         .slot((ffi::Py_am_send, am_send as *mut c_void))
+        .slot((ffi::Py_tp_iternext, next as *mut c_void))
         .slot((ffi::Py_tp_finalize, finalize as *mut c_void))
         .methods([
             method1!(c"send", send, c"send($self, value, /)\n--\n\n"),
@@ -157,7 +172,11 @@ unsafe extern "C" fn call(
         };
         // SAFETY: the type is made and this is its size.
         let sleep = unsafe { FREE.allocate(SLEEP.get(), size_of::<Sleep>()) }?;
-        fields(&sleep).delay.set(delay.clone());
+        if sleep::is_plainly_zero(delay) {
+            fields(&sleep).pause.set(Pause::Due);
+        } else {
+            fields(&sleep).delay.set(delay.clone());
+        }
         if let Some(result) = result.filter(|result| !result.is_none()) {
             fields(&sleep).result.set(result.clone());
             track(&sleep);
@@ -193,8 +212,33 @@ fn begin(sleep: &Ref) -> Result<Ref> {
             c"cannot reuse already awaited coroutine",
         );
     }
+    if own.pause.get() != Pause::No {
+        return Ok(sleep.clone());
+    }
     let delay = own.delay.take().unwrap_or_else(none);
     sleep::make(delay, own.result.take())
+}
+
+/// Resumes the sleep, whoever drives it.
+#[inline]
+fn resume(sleep: &Ref) -> Result<Resumed> {
+    let own = fields(sleep);
+    match own.pause.get() {
+        Pause::Due => {
+            own.used.set(true);
+            own.pause.set(Pause::Taken);
+            Ok(Resumed::Yielded(none()))
+        }
+        Pause::Taken => Ok(Resumed::Returned(own.result.take().unwrap_or_else(none))),
+        Pause::No => sleep::resume(&driven(sleep)?),
+    }
+}
+
+unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter passes a live object.
+    guard(ptr::null_mut(), || {
+        resume(unsafe { Ref::view(&slf) })?.into_next()
+    })
 }
 
 /// The iterator of an object that is driven by `send`.
@@ -215,7 +259,7 @@ unsafe extern "C" fn am_send(
     let outcome = guard(None, || {
         // SAFETY: the interpreter passes a live object.
         let sleep = unsafe { Ref::view(&slf) };
-        Ok(Some(match sleep::resume(&driven(sleep)?)? {
+        Ok(Some(match resume(sleep)? {
             Resumed::Yielded(value) => (ffi::PySendResult::PYGEN_NEXT, value),
             Resumed::Returned(value) => (ffi::PySendResult::PYGEN_RETURN, value),
         }))
@@ -231,7 +275,7 @@ unsafe extern "C" fn am_send(
 }
 
 fn send(sleep: &Ref, _value: &Ref) -> Result<Ref> {
-    sleep::resume(&driven(sleep)?)?.into_send()
+    resume(sleep)?.into_send()
 }
 
 fn throw(sleep: &Ref, args: Args<'_>) -> Result<Ref> {

@@ -78,6 +78,16 @@ unsafe fn dict_slot(object: *mut ffi::PyObject) -> *mut *mut ffi::PyObject {
 /// # Safety
 /// Called from `tp_dealloc` of a native future.
 pub unsafe fn clear_weakrefs(object: *mut ffi::PyObject) {
-    // SAFETY: by the caller's contract; the types support weak references.
-    unsafe { ffi::PyObject_ClearWeakRefs(object) }
+    // SAFETY: by the caller's contract; the types support weak references, whose list is at an offset of
+    // the type (negative where the interpreter manages it).
+    unsafe {
+        let offset = (*ffi::Py_TYPE(object)).tp_weaklistoffset;
+        let list = object
+            .cast::<u8>()
+            .offset(offset)
+            .cast::<*mut ffi::PyObject>();
+        if offset == 0 || !(*list).is_null() {
+            ffi::PyObject_ClearWeakRefs(object);
+        }
+    }
 }

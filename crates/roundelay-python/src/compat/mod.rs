@@ -2,6 +2,7 @@
 //! imported, and each has a fallback through documented calls.
 
 pub mod awaited_by;
+pub mod context;
 pub mod current;
 pub mod instance_dict;
 pub mod layout;

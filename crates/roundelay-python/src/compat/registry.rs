@@ -31,13 +31,12 @@ mod linked {
     #[inline]
     pub fn register(task: &Ref) -> Result<()> {
         let links = &body(task).links;
-        if links.linked.get() {
+        if body(task).linked.replace(true) {
             return Ok(());
         }
         let older = NEWEST.get();
         links.older.set(older);
         links.newer.set(null_mut());
-        links.linked.set(true);
         if !older.is_null() {
             // SAFETY: a linked task is alive: it is unlinked before it dies.
             body(unsafe { Ref::view(&older) })
@@ -53,7 +52,7 @@ mod linked {
     #[inline]
     pub fn unregister(task: &Ref) {
         let links = &body(task).links;
-        if !links.linked.replace(false) {
+        if !body(task).linked.replace(false) {
             return;
         }
         let (older, newer) = (links.older.get(), links.newer.get());
@@ -168,7 +167,7 @@ mod interpreter_list {
     /// Links a new task into the list of this thread.
     #[inline]
     pub fn register(task: &Ref) -> Result<()> {
-        if body(task).links.linked.replace(true) {
+        if body(task).linked.replace(true) {
             return Ok(());
         }
         if NODE.get() == 0 {
@@ -190,7 +189,7 @@ mod interpreter_list {
     /// Unlinks a task that is done.
     #[inline]
     pub fn unregister(task: &Ref) {
-        if !body(task).links.linked.replace(false) {
+        if !body(task).linked.replace(false) {
             return;
         }
         if NODE.get() == 0 {

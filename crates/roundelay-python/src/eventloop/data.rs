@@ -44,8 +44,8 @@ pub struct LoopData {
     pub watched: RefCell<HashMap<RawFd, Watch>>,
     /// Waits for descriptors. Gone once the loop is closed.
     pub reactor: RefCell<Option<std::sync::Arc<Reactor>>>,
-    /// Wakes the reactor from other threads.
-    pub wakeup: roundelay::Wakeup,
+    /// Wakes the reactor from other threads. Gone once the loop is closed.
+    pub wakeup: RefCell<Option<roundelay::Wakeup>>,
     /// What the last wait found; kept for its memory.
     pub readiness: RefCell<Readiness>,
     /// When to poll.
@@ -56,6 +56,8 @@ pub struct LoopData {
     pub resolution: f64,
     /// `hash(loop)`, for the dict of current tasks.
     pub hash: Cell<ffi::Py_hash_t>,
+    /// Somebody has put a `call_soon` of their own on the instance, which everything must go through.
+    pub patched: Cell<bool>,
     /// Debug mode.
     pub debug: Cell<bool>,
     /// `close()` was called.
@@ -68,6 +70,8 @@ pub struct LoopData {
     pub internal: Cell<usize>,
     /// The task factory, if one is set.
     pub task_factory: Slot,
+    /// The context object that the last step in a shared context used; see `compat::context`.
+    pub spare_context: Slot,
 }
 
 impl LoopData {
@@ -78,19 +82,21 @@ impl LoopData {
             ready: RefCell::new(Ready::new()),
             timers: RefCell::new(Timers::new()),
             watched: RefCell::default(),
-            wakeup: reactor.wakeup(),
+            wakeup: RefCell::new(Some(reactor.wakeup())),
             reactor: RefCell::new(Some(std::sync::Arc::new(reactor))),
             readiness: RefCell::new(Readiness::new()),
             pacer: RefCell::new(Pacer::new()),
             resolution: clock.resolution().as_secs_f64(),
             clock,
             hash: Cell::new(0),
+            patched: Cell::new(false),
             debug: Cell::new(false),
             closed: Cell::new(false),
             stopping: Cell::new(false),
             thread: Cell::new(0),
             internal: Cell::new(0),
             task_factory: Slot::empty(),
+            spare_context: Slot::empty(),
         })
     }
 
@@ -122,6 +128,13 @@ impl LoopData {
         let now = self.clock.now();
         // As CPython converts its nanoseconds, so that the two agree to the last bit.
         now.as_nanos() as f64 / 1e9
+    }
+
+    /// Wakes the loop out of its wait, if it is not closed.
+    pub fn wake(&self) {
+        if let Some(wakeup) = &*self.wakeup.borrow() {
+            wakeup.wake();
+        }
     }
 
     /// Whether a thread runs the loop.

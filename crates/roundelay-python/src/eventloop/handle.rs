@@ -11,8 +11,8 @@ use crate::native::gc::{FreeList, release, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{
-    Raised, Ref, Result, Slot, aside, boolean, dict, float, none, raise_text, string, take_raised,
-    text_of, tuple,
+    Raised, Ref, Result, Slot, boolean, dict, float, leave_context, none, raise_text, string,
+    take_raised, text_of, tuple,
 };
 use crate::statics::{TypeCell, UNSET};
 use crate::{attribute, method0, unary_slot};
@@ -240,19 +240,7 @@ pub fn run(handle: &Ref) -> Result<()> {
         return Ok(());
     };
     let args = fields.args.get();
-    // SAFETY: a live context.
-    let outcome = if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
-        Err(Raised)
-    } else {
-        let outcome = match (&args, fields.shape.get()) {
-            (Some(only), 1) => callback.call([only]),
-            (Some(many), _) => callback.call_tuple(many, None),
-            (None, _) => callback.call([]),
-        };
-        let outcome = outcome.map(drop);
-        exit(&context, outcome.is_err());
-        outcome
-    };
+    let outcome = run_in(&context, &callback, args.as_ref(), fields.shape.get());
     match outcome {
         Ok(()) => Ok(()),
         Err(Raised) => report(
@@ -264,17 +252,32 @@ pub fn run(handle: &Ref) -> Result<()> {
     }
 }
 
-/// Leaves a context; an exception that is set survives.
+/// Calls `callback` in `context`. A context that is not one, but has a `run`, is asked to do it.
 #[inline]
-fn exit(context: &Ref, failed: bool) {
-    // SAFETY: this thread entered the live context. Exiting fails only if user code left it behind our
-    // back; then there is nothing to leave.
-    let leave = || unsafe {
-        if ffi::PyContext_Exit(context.as_ptr()) < 0 {
-            ffi::PyErr_Clear();
+fn run_in(context: &Ref, callback: &Ref, args: Option<&Ref>, shape: u8) -> Result<()> {
+    // SAFETY: live.
+    if unsafe { ffi::PyContext_CheckExact(context.as_ptr()) } == 0 {
+        let run = context.getattr(&names().run)?;
+        let mut all = vec![callback.clone()];
+        match (args, shape) {
+            (Some(only), 1) => all.push(only.clone()),
+            (Some(many), _) => all.extend(crate::native::items(many)),
+            (None, _) => {}
         }
+        return run
+            .call_tuple(&tuple(&all.iter().collect::<Vec<_>>())?, None)
+            .map(drop);
+    }
+    // SAFETY: a live context.
+    crate::native::check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
+    let outcome = match (args, shape) {
+        (Some(only), 1) => callback.call([only]),
+        (Some(many), _) => callback.call_tuple(many, None),
+        (None, _) => callback.call([]),
     };
-    if failed { aside(leave) } else { leave() }
+    let outcome = outcome.map(drop);
+    leave_context(context, outcome.is_err());
+    outcome
 }
 
 /// Takes the exception that a callback raised to the loop's exception handler, in asyncio's words.
@@ -319,9 +322,11 @@ pub fn report(
             }
         }
     }
-    event_loop
-        .call_method(&names().call_exception_handler, [&context])
-        .map(drop)
+    crate::native::while_handling(&exception, || {
+        event_loop
+            .call_method(&names().call_exception_handler, [&context])
+            .map(drop)
+    })
 }
 
 /// asyncio's description of a callback; newer versions show arguments in debug mode only.

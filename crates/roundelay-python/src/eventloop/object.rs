@@ -40,6 +40,7 @@ pub fn make_type() -> Result<Ref> {
         .flags(ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"The native part of roundelay.EventLoop.")
         .slot((ffi::Py_tp_new, new as *mut c_void))
+        .slot((ffi::Py_tp_setattro, setattro as *mut c_void))
         .collected(dealloc, traverse, clear)
         .methods(methods())
         .attributes(attributes())
@@ -116,18 +117,18 @@ pub fn native(event_loop: &Ref) -> Option<&LoopData> {
 /// user's, that one leaves `call_soon` alone.
 #[inline]
 pub fn is_native(event_loop: &Ref) -> bool {
-    event_loop.is_exact(EVENT_LOOP.get()) || is_faithful_subclass(event_loop)
+    is_plain(event_loop) || is_faithful_subclass(event_loop)
 }
 
 /// Whether the loop is exactly a `roundelay.EventLoop`, so that none of its methods can be the user's.
 #[inline]
 pub fn is_plain(event_loop: &Ref) -> bool {
-    event_loop.is_exact(EVENT_LOOP.get())
+    event_loop.is_exact(EVENT_LOOP.get()) && !data(event_loop).patched.get()
 }
 
 #[cold]
 fn is_faithful_subclass(event_loop: &Ref) -> bool {
-    if !event_loop.is_instance(LOOP_BASE.get()) {
+    if !event_loop.is_instance(LOOP_BASE.get()) || data(event_loop).patched.get() {
         return false;
     }
     // SAFETY: a live type.
@@ -161,6 +162,26 @@ unsafe extern "C" fn new(
                 .set(ffi::PyObject_Hash(event_loop.as_ptr()));
             current::prepare(&event_loop)?;
             Ok(event_loop)
+        }
+    })
+}
+
+/// Attributes that are the user's own on this one loop (a mock, say) are noticed, so that the short ways
+/// around them are not taken.
+unsafe extern "C" fn setattro(
+    slf: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> c_int {
+    guard(-1, || {
+        // SAFETY: the interpreter passes live objects; null means that the attribute is deleted.
+        unsafe {
+            for watched in [&names().call_soon, &names().create_task] {
+                if ffi::PyUnicode_Compare(name, watched.as_ptr()) == 0 {
+                    data(Ref::view(&slf)).patched.set(!value.is_null());
+                }
+            }
+            Ok(ffi::PyObject_GenericSetAttr(slf, name, value))
         }
     })
 }
@@ -277,6 +298,8 @@ fn timer_handle_cancelled(_: &Ref, _: &Ref) -> Result<Ref> {
 fn discard(event_loop: &Ref) -> Result<Ref> {
     let state = data(event_loop);
     drop(state.reactor.borrow_mut().take());
+    drop(state.wakeup.borrow_mut().take());
+    drop(state.spare_context.take());
     drop(state.take_everything());
     Ok(none())
 }
@@ -294,9 +317,11 @@ unsafe extern "C" fn traverse(
             return status;
         }
         let state = data(event_loop);
-        let status = state.task_factory.traverse(visit, arg);
-        if status != 0 {
-            return status;
+        for slot in [&state.task_factory, &state.spare_context] {
+            let status = slot.traverse(visit, arg);
+            if status != 0 {
+                return status;
+            }
         }
         let (Ok(ready), Ok(timers), Ok(watched)) = (
             state.ready.try_borrow(),
@@ -346,6 +371,7 @@ unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
         // SAFETY: called by the collector with a live object.
         let state = data(unsafe { Ref::view(&slf) });
         drop(state.task_factory.take());
+        drop(state.spare_context.take());
         drop(state.take_everything());
         Ok(0)
     })
@@ -359,6 +385,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
             ffi::PyObject_GC_UnTrack(slf.cast());
             let state = data(Ref::view(&slf));
             drop(state.task_factory.take());
+            drop(state.spare_context.take());
             drop(state.take_everything());
             ptr::drop_in_place(&raw mut (*slf.cast::<LoopObject>()).data);
             release(slf);

@@ -99,37 +99,75 @@ pub fn call_soon(
     Ok(())
 }
 
-/// Splits `(first..., callback, *args, context=None)`.
-fn split<'a>(
-    args: Args<'a>,
-    function: &str,
-    leading: usize,
-) -> Result<(&'a [Ref], &'a Ref, handle::Arguments, Option<&'a Ref>)> {
+/// The arguments of a scheduling method, taken apart.
+struct Call {
+    /// `delay` or `when`, if the method has one.
+    time: Option<Ref>,
+    callback: Ref,
+    arguments: handle::Arguments,
+    context: Option<Ref>,
+}
+
+/// Splits `(time, callback, *args, context=None)`, or the same without a time. As in asyncio, time and
+/// callback may be given by name.
+fn split(args: Args<'_>, function: &str, time_name: Option<&str>) -> Result<Call> {
+    let mut positional = args.positional;
+    let mut next = || {
+        let (first, rest) = positional.split_first()?;
+        positional = rest;
+        Some(first.clone())
+    };
+    let mut time = if time_name.is_some() { next() } else { None };
+    let mut callback = next();
     let mut context = None;
     for (place, value) in args.keywords.iter().enumerate() {
         let name = args.keyword_name(place);
-        if !matches(&name, "context") {
+        let target = if matches(&name, "context") {
+            &mut context
+        } else if matches(&name, "callback") {
+            &mut callback
+        } else if time_name.is_some_and(|time_name| matches(&name, time_name)) {
+            &mut time
+        } else {
             let name = crate::native::text_of(&name)?;
             return type_error(&format!(
                 "{function}() got an unexpected keyword argument '{name}'"
             ));
+        };
+        if target.is_some() {
+            let name = crate::native::text_of(&name)?;
+            return type_error(&format!(
+                "{function}() got multiple values for argument '{name}'"
+            ));
         }
-        context = (!value.is_none()).then_some(value);
+        *target = Some(value.clone());
     }
-    let Some(callback) = args.positional.get(leading) else {
-        let missing = ["'delay' and 'callback'", "'callback'"]
-            [usize::from(leading == 0 || args.len() == leading)];
+    let missing: Vec<String> = [(time_name, &time), (Some("callback"), &callback)]
+        .into_iter()
+        .filter_map(|(name, value)| {
+            name.filter(|_| value.is_none())
+                .map(|name| format!("'{name}'"))
+        })
+        .collect();
+    let Some(callback) = callback.filter(|_| missing.is_empty()) else {
+        let plural = if missing.len() == 1 { "" } else { "s" };
         return type_error(&format!(
-            "{function}() missing required positional argument: {missing}"
+            "{function}() missing {} required positional argument{plural}: {}",
+            missing.len(),
+            missing.join(" and ")
         ));
     };
-    let rest = &args.positional[leading + 1..];
-    let arguments = match rest {
+    let arguments = match positional {
         [] => handle::Arguments::None,
         [only] => handle::Arguments::One(only.clone()),
         many => handle::Arguments::Many(crate::native::tuple(&many.iter().collect::<Vec<_>>())?),
     };
-    Ok((&args.positional[..leading], callback, arguments, context))
+    Ok(Call {
+        time,
+        callback,
+        arguments,
+        context: context.filter(|context| !context.is_none()),
+    })
 }
 
 /// In debug mode: the checks that asyncio makes of a callback.
@@ -143,13 +181,18 @@ fn check_callback(event_loop: &Ref, callback: &Ref, method: &str) -> Result<()> 
 /// `call_soon(callback, *args, context=None)`
 pub fn call_soon_method(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
     let state = data(event_loop);
-    let (_, callback, arguments, context) = split(args, "call_soon", 0)?;
+    let Call {
+        callback,
+        arguments,
+        context,
+        ..
+    } = split(args, "BaseEventLoop.call_soon", None)?;
     check_closed(state)?;
     if state.debug.get() {
         check_thread(state)?;
-        check_callback(event_loop, callback, "call_soon")?;
+        check_callback(event_loop, &callback, "call_soon")?;
     }
-    let handle = handle::make(event_loop, callback, arguments, context)?;
+    let handle = handle::make(event_loop, &callback, arguments, context.as_ref())?;
     state.push(Word::handle(handle.clone()));
     Ok(handle)
 }
@@ -158,17 +201,22 @@ pub fn call_soon_method(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
 /// the ring itself, in order with all others; then the loop is woken.
 pub fn call_soon_threadsafe(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
     let state = data(event_loop);
-    let (_, callback, arguments, context) = split(args, "call_soon_threadsafe", 0)?;
+    let Call {
+        callback,
+        arguments,
+        context,
+        ..
+    } = split(args, "BaseEventLoop.call_soon_threadsafe", None)?;
     check_closed(state)?;
     if state.debug.get() {
-        check_callback(event_loop, callback, "call_soon_threadsafe")?;
+        check_callback(event_loop, &callback, "call_soon_threadsafe")?;
     }
     if let Some(class) = &imports().thread_safe_handle_class {
-        return lockable(event_loop, class, callback, arguments, context);
+        return lockable(event_loop, class, &callback, arguments, context.as_ref());
     }
-    let handle = handle::make(event_loop, callback, arguments, context)?;
+    let handle = handle::make(event_loop, &callback, arguments, context.as_ref())?;
     state.push(Word::handle(handle.clone()));
-    state.wakeup.wake();
+    state.wake();
     Ok(handle)
 }
 
@@ -194,50 +242,46 @@ fn lockable(
 
 /// `call_later(delay, callback, *args, context=None)`
 pub fn call_later(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
-    let (leading, callback, arguments, context) = split(args, "call_later", 1)?;
-    if leading[0].is_none() {
+    let call = split(args, "BaseEventLoop.call_later", Some("delay"))?;
+    let delay = call.time.as_ref().expect("required");
+    if delay.is_none() {
         return type_error("delay must not be None");
     }
-    let (when, shown) = sleep::after(data(event_loop), &leading[0])?;
-    at(
-        event_loop, when, shown, callback, arguments, context, "call_at",
-    )
+    let (when, shown) = sleep::after(data(event_loop), delay)?;
+    at(event_loop, when, shown, call)
 }
 
 /// `call_at(when, callback, *args, context=None)`
 pub fn call_at(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
-    let (leading, callback, arguments, context) = split(args, "call_at", 1)?;
-    if leading[0].is_none() {
+    let call = split(args, "BaseEventLoop.call_at", Some("when"))?;
+    let when = call.time.clone().expect("required");
+    if when.is_none() {
         return type_error("when cannot be None");
     }
-    let when = leading[0].to_f64()?;
-    at(
-        event_loop,
-        when,
-        Some(leading[0].clone()),
-        callback,
-        arguments,
-        context,
-        "call_at",
-    )
+    at(event_loop, when.to_f64()?, Some(when), call)
 }
 
-fn at(
-    event_loop: &Ref,
-    when: f64,
-    shown: Option<Ref>,
-    callback: &Ref,
-    arguments: handle::Arguments,
-    context: Option<&Ref>,
-    method: &str,
-) -> Result<Ref> {
+fn at(event_loop: &Ref, when: f64, shown: Option<Ref>, call: Call) -> Result<Ref> {
     let state = data(event_loop);
     check_closed(state)?;
     if state.debug.get() {
         check_thread(state)?;
-        check_callback(event_loop, callback, method)?;
+        check_callback(event_loop, &call.callback, "call_at")?;
     }
-    let handle = handle::make_timer(event_loop, when, shown, callback, arguments, context)?;
+    let Call {
+        callback,
+        arguments,
+        context,
+        ..
+    } = call;
+    let handle = handle::make_timer(
+        event_loop,
+        when,
+        shown,
+        &callback,
+        arguments,
+        context.as_ref(),
+    )?;
     // A NaN compares false with everything: asyncio takes it for due at once, and so it is here.
     let when = if when.is_nan() {
         f64::NEG_INFINITY
@@ -256,7 +300,7 @@ pub fn time(event_loop: &Ref) -> Result<Ref> {
 
 /// Wakes the loop out of its wait.
 pub fn write_to_self(event_loop: &Ref) -> Result<Ref> {
-    data(event_loop).wakeup.wake();
+    data(event_loop).wake();
     Ok(none())
 }
 

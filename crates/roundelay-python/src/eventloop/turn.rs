@@ -7,7 +7,7 @@ use roundelay::poll_timeout;
 use crate::combinators::gather;
 use crate::compat::current;
 use crate::imports::{imports, names};
-use crate::native::{Raised, Ref, Result, float, none};
+use crate::native::{Ref, Result, float, none};
 use crate::task::{self, Sleeping, step, wakeup};
 
 use super::data::{LoopData, When};
@@ -98,14 +98,7 @@ fn run_batch(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
 #[inline]
 fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
     match word.kind() {
-        Kind::Step => {
-            let task = word.into_object();
-            let failed = step::run(task.clone(), event_loop, state);
-            match failed {
-                Ok(()) => Ok(()),
-                Err(Raised) => report_step(event_loop, &task),
-            }
-        }
+        Kind::Step => step::run(word.into_object(), event_loop, state),
         Kind::Handle => handle::run(&word.into_object()),
         Kind::GatherChild => gather::child_done_in_slot(&word.into_object()),
         Kind::Sleep => {
@@ -120,17 +113,6 @@ fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// What a step raises into the loop ends the loop's run, or is reported as a failing callback is.
-#[cold]
-fn report_step(event_loop: &Ref, task: &Ref) -> Result<()> {
-    let raised = crate::native::take_raised();
-    let callable = wakeup::step(task)?;
-    if let Some(raised) = raised {
-        crate::compat::set_raised(raised);
-    }
-    handle::report(&callable, None, None, Some(event_loop))
 }
 
 /// Debug mode: measures the entry and names it if it was slow, as asyncio does.

@@ -58,12 +58,19 @@ pub struct Rare {
     pub throw_next: SlotDefault,
 }
 
-/// A slot that is empty by default.
+/// A slot that is empty by default, and gives up what it holds when it goes.
+/// (A plain `Slot` lives in Python's memory, where nothing is dropped by itself.)
 pub struct SlotDefault(pub Slot);
 
 impl Default for SlotDefault {
     fn default() -> Self {
         Self(Slot::empty())
+    }
+}
+
+impl Drop for SlotDefault {
+    fn drop(&mut self) {
+        drop(self.0.take());
     }
 }
 

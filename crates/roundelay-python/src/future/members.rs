@@ -83,7 +83,13 @@ fn set_exception(future: &Ref, exception: &Ref) -> Result<Ref> {
 pub fn add_done_callback(future: &Ref, args: Args<'_>) -> Result<Ref> {
     let [callback, context] = args.bind("add_done_callback", ["fn", "context"], 1, 1)?;
     let fut = body(future);
-    outcome::ensure_alive(fut)?;
+    if !fut.event_loop.is_some() {
+        // SAFETY: a static exception class.
+        return raise(
+            unsafe { ffi::PyExc_RuntimeError },
+            c"uninitialized Future object",
+        );
+    }
     let callback = callback.expect("required").clone();
     let context = match context.filter(|given| !given.is_none()) {
         Some(context) => context.clone(),
@@ -250,7 +256,8 @@ fn callbacks(future: &Ref) -> Result<Ref> {
     for waiter in copies {
         pairs.push(match waiter {
             Waiter::Task(task) => {
-                let context = crate::task::body(&task).context.get().unwrap_or_else(none);
+                let context = crate::compat::context::own(&crate::task::body(&task).context)?
+                    .unwrap_or_else(none);
                 tuple(&[&wakeup::wakeup(&task)?, &context])?
             }
             Waiter::Gather(gather) => tuple(&[

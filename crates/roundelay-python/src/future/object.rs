@@ -182,7 +182,8 @@ unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
     });
 }
 
-/// Ends an object of any native future type; `free` says what happens to the memory of an exact one.
+/// Ends an object of any native future type; `free` says what happens to the memory of an exact one,
+/// `has_report` whether its finalizer would do anything.
 ///
 /// # Safety
 /// Called from `tp_dealloc`. `clear_more` drops the fields that the type adds.
@@ -190,17 +191,22 @@ pub unsafe fn end(
     slf: *mut ffi::PyObject,
     exact: *mut ffi::PyTypeObject,
     free: &FreeList,
+    has_report: impl FnOnce(&Ref) -> bool,
     clear_more: impl FnOnce(&Ref),
 ) {
     // SAFETY: as `tp_dealloc` prescribes: finalise (which may bring the object back), untrack, drop
     // weak references, dict and fields, and give the memory back last.
     unsafe {
-        if ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
+        let object = Ref::view(&slf);
+        // Nobody can have given an exact native type a `__del__`, so its finalizer is called if it has
+        // something to say.
+        if (object.type_ptr() != exact || has_report(object))
+            && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0
+        {
             return;
         }
         ffi::PyObject_GC_UnTrack(slf.cast());
         crate::compat::instance_dict::clear_weakrefs(slf);
-        let object = Ref::view(&slf);
         clear_more(object);
         body(object).clear();
         crate::compat::instance_dict::clear(slf);
@@ -216,7 +222,15 @@ pub unsafe fn end(
 unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
         // SAFETY: called by the interpreter when the last reference is gone.
-        unsafe { end(slf, FUTURE.get(), &FREE, |_| ()) };
+        unsafe {
+            end(
+                slf,
+                FUTURE.get(),
+                &FREE,
+                |future| body(future).log_traceback.get(),
+                |_| (),
+            )
+        };
         Ok(())
     });
 }

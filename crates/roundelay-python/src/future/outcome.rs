@@ -254,9 +254,9 @@ pub fn report_unretrieved(future: &Ref) {
             let class = class.rsplit('.').next().unwrap_or_default();
             let message = string(&format!("{class} exception was never retrieved"))?;
             let context = crate::native::dict(&[
+                (c"message", &message),
                 (c"exception", &exception),
                 (c"future", future),
-                (c"message", &message),
             ])?;
             call_exception_handler(future, &context)
         };

@@ -207,6 +207,32 @@ pub fn aside<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Runs `work` as if inside `except exception:`, so that it is what `sys.exc_info()` shows.
+pub fn while_handling<T>(exception: &Ref, work: impl FnOnce() -> T) -> T {
+    // SAFETY: attached; `old` is a new reference or null, and goes back where it came from.
+    unsafe {
+        let old = ffi::PyErr_GetHandledException();
+        ffi::PyErr_SetHandledException(exception.as_ptr());
+        let result = work();
+        ffi::PyErr_SetHandledException(if old.is_null() { ffi::Py_None() } else { old });
+        ffi::Py_XDECREF(old);
+        result
+    }
+}
+
+/// Leaves a context that this thread entered; `failed` says that an exception is set, which survives.
+#[inline]
+pub fn leave_context(context: &Ref, failed: bool) {
+    // SAFETY: a live context. Leaving fails only if user code left it behind our back; then there is
+    // nothing to leave.
+    let leave = || unsafe {
+        if ffi::PyContext_Exit(context.as_ptr()) < 0 {
+            ffi::PyErr_Clear();
+        }
+    };
+    if failed { aside(leave) } else { leave() }
+}
+
 /// A new `str`.
 pub fn string(text: &str) -> Result<Ref> {
     // SAFETY: pointer and length of a Rust string.
@@ -239,6 +265,16 @@ pub fn tuple(items: &[&Ref]) -> Result<Ref> {
             ffi::PyTuple_SET_ITEM(tuple.as_ptr(), place as _, (*item).clone().into_ptr());
         }
         Ok(tuple)
+    }
+}
+
+/// The items of a tuple.
+pub fn items(tuple: &Ref) -> Vec<Ref> {
+    // SAFETY: a tuple by the callers' construction; its items are counted at once.
+    unsafe {
+        (0..ffi::PyTuple_GET_SIZE(tuple.as_ptr()))
+            .map(|place| Ref::borrowed(ffi::PyTuple_GET_ITEM(tuple.as_ptr(), place)))
+            .collect()
     }
 }
 

@@ -56,7 +56,8 @@ impl FreeList {
         unsafe {
             let object = match kept {
                 Some(object) => {
-                    ffi::PyObject_Init(object, ty);
+                    // It kept its type, and the reference to it; only the count starts anew.
+                    object.cast::<isize>().write(1);
                     object
                 }
                 None => {
@@ -76,13 +77,12 @@ impl FreeList {
     /// Keeps the memory of a dead object of exactly this type, or frees it.
     ///
     /// # Safety
-    /// Called last in `tp_dealloc`: the object is untracked, its fields are cleared, and its reference
-    /// to the type is given up here.
+    /// Called last in `tp_dealloc`: the object is untracked and its fields are cleared. Its reference to
+    /// the type stays with the memory.
     #[inline]
     pub unsafe fn recycle(&self, object: *mut ffi::PyObject) {
         // SAFETY: by the caller's contract; the borrow of the list ends before the type's decref.
         unsafe {
-            let ty = ffi::Py_TYPE(object);
             let kept = &mut *self.kept.get();
             if kept.len() < self.limit {
                 // The collector's header of a new object is zero; a finalised one carries a mark.
@@ -91,26 +91,12 @@ impl FreeList {
                 header.add(1).write(0);
                 kept.push(object);
             } else {
-                free(object);
-            }
-            ffi::Py_DECREF(ty.cast());
-        }
-    }
-
-    /// Gives all kept memory back.
-    pub fn clear(&self) {
-        // SAFETY: serialised by the GIL; the objects are dead and owned by the list.
-        unsafe {
-            for object in std::mem::take(&mut *self.kept.get()) {
-                free(object);
+                let ty = ffi::Py_TYPE(object);
+                ffi::PyObject_GC_Del(object.cast());
+                ffi::Py_DECREF(ty.cast());
             }
         }
     }
-}
-
-unsafe fn free(object: *mut ffi::PyObject) {
-    // SAFETY: dead, untracked, allocated by the collector's allocator (caller).
-    unsafe { ffi::PyObject_GC_Del(object.cast()) }
 }
 
 /// A new instance through the type's own allocator (subclasses; the object comes tracked and zeroed).

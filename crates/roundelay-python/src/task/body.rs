@@ -28,7 +28,7 @@ pub struct TaskBody {
     pub future: FutureBody,
     /// The coroutine.
     pub coro: Slot,
-    /// The context that every step runs in.
+    /// The context that every step runs in, or only its variables; see `compat::context`.
     pub context: Slot,
     /// What the task is parked on (`_fut_waiter`); empty while it is queued, sleeping or running.
     pub waiting_on: Slot,
@@ -50,6 +50,8 @@ pub struct TaskBody {
     pub must_cancel: Cell<bool>,
     /// Report the task if it is destroyed while pending.
     pub log_destroy_pending: Cell<bool>,
+    /// Whether the task is in the list of all tasks.
+    pub linked: Cell<bool>,
 }
 
 /// Place in the list of all tasks (up to 3.13; see `compat::registry`).
@@ -58,8 +60,6 @@ pub struct Links {
     pub older: Cell<*mut ffi::PyObject>,
     /// The task registered after this one.
     pub newer: Cell<*mut ffi::PyObject>,
-    /// Whether the task is in the list.
-    pub linked: Cell<bool>,
 }
 
 impl TaskBody {

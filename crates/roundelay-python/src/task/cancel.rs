@@ -1,10 +1,12 @@
 //! Cancelling a task, whatever it is doing.
 
+use pyo3::ffi;
+
 use crate::combinators::gather::{self, GATHERING};
 use crate::eventloop::{self, Word};
 use crate::future::{FUTURE, outcome};
 use crate::imports::names;
-use crate::native::{Ref, Result, none};
+use crate::native::{Ref, Result, check, none};
 
 use super::body::{Sleeping, body};
 use super::object::TASK;
@@ -60,8 +62,18 @@ fn cancel_sleep(task: &Ref, sleeping: Sleeping, message: Option<&Ref>) -> Result
     Ok(true)
 }
 
-/// `object.cancel(msg=message)` of any future-like object, directly where it is one of ours.
+/// `object.cancel(msg=message)` of any future-like object, directly where it is one of ours. Tasks that
+/// wait for tasks make this recurse, to the depth that the interpreter allows.
 pub fn cancel_any(object: &Ref, message: Option<&Ref>) -> Result<bool> {
+    // SAFETY: attached; left again below if entered.
+    check(unsafe { ffi::Py_EnterRecursiveCall(c" while calling a Python object".as_ptr()) })?;
+    let outcome = cancel_one(object, message);
+    // SAFETY: entered above.
+    unsafe { ffi::Py_LeaveRecursiveCall() };
+    outcome
+}
+
+fn cancel_one(object: &Ref, message: Option<&Ref>) -> Result<bool> {
     let ty = object.type_ptr();
     if ty == TASK.get() {
         cancel(object, message)

@@ -2,10 +2,10 @@
 
 use pyo3::ffi;
 
-use crate::compat::{current, registry};
+use crate::compat::{context, current, registry};
 use crate::eventloop;
 use crate::imports::names;
-use crate::native::{Ref, Result, aside};
+use crate::native::{Ref, Result, aside, leave_context};
 
 use super::body::body;
 use super::step::{resume_elsewhere, step};
@@ -40,17 +40,10 @@ pub fn start(task: &Ref) -> Result<()> {
 
 fn registered_step(task: &Ref) -> Result<()> {
     registry::register(task)?;
-    let context = body(task).context.get().expect("set by __init__");
+    let context = context::own(&body(task).context)?.expect("set by __init__");
     // SAFETY: a live context.
     crate::native::check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
     let outcome = step(task, None).and_then(|then| resume_elsewhere(task, then));
-    aside(|| {
-        // SAFETY: this thread entered the live context just now.
-        unsafe {
-            if ffi::PyContext_Exit(context.as_ptr()) < 0 {
-                ffi::PyErr_Clear();
-            }
-        }
-    });
+    leave_context(&context, outcome.is_err());
     outcome
 }

@@ -132,7 +132,7 @@ pub fn get_name(task: &Ref) -> Result<Ref> {
     {
         return Ok(name);
     }
-    if !fields.future.event_loop.is_some() && fields.number.get() == 0 {
+    if fields.number.get() == 0 {
         return Ok(none());
     }
     let name = string(&format!("Task-{}", fields.number.get()))?;
@@ -166,7 +166,7 @@ fn get_coro(task: &Ref) -> Result<Ref> {
 
 #[cfg(Py_3_12)]
 fn get_context(task: &Ref) -> Result<Ref> {
-    Ok(body(task).context.get().unwrap_or_else(none))
+    Ok(crate::compat::context::own(&body(task).context)?.unwrap_or_else(none))
 }
 
 fn log_destroy_pending(task: &Ref) -> Result<Ref> {
@@ -195,5 +195,8 @@ fn fut_waiter(task: &Ref) -> Result<Ref> {
     if fields.sleeping.get() == Sleeping::Timer {
         return sleep::materialise(task);
     }
-    Ok(fields.waiting_on.get().unwrap_or_else(none))
+    if let Some(waited) = fields.waiting_on.get() {
+        return Ok(waited);
+    }
+    sleep::cancelled_stand_in(task)
 }

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use pyo3::ffi;
 
 use crate::compat::layout::{BODY, base_words, mark_as_task, write_base_word};
-use crate::compat::registry;
+use crate::compat::{context, registry};
 use crate::eventloop::{self, Word};
 use crate::future::object::{adjust_type, base_builder, end, initialise};
 use crate::future::{self, outcome};
@@ -126,6 +126,7 @@ fn start(task: &Ref, coro: &Ref, options: Options<'_>) -> Result<()> {
     }
     let context = match options.context.filter(|given| !given.is_none()) {
         Some(context) => context.clone(),
+        None if fields.future.native_loop.get() && !options.eager_start => context::capture()?,
         None => Ref::copied_context()?,
     };
     fields.context.set(context);
@@ -164,7 +165,7 @@ pub fn schedule_step(task: &Ref) -> Result<()> {
         return eventloop::push(&fields.future, Word::step(task.clone()));
     }
     let event_loop = fields.future.event_loop.get().expect("set by __init__");
-    let context = fields.context.get().expect("set by __init__");
+    let context = context::own(&fields.context)?.expect("set by __init__");
     eventloop::call_soon(&event_loop, false, &wakeup::step(task)?, None, &context)
 }
 
@@ -231,11 +232,17 @@ unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
     });
 }
 
+/// Whether the finalizer would do anything.
+fn has_report(task: &Ref) -> bool {
+    let fields = body(task);
+    fields.linked.get() || fields.future.is_pending() || fields.future.log_traceback.get()
+}
+
 unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
         // SAFETY: called by the interpreter when the last reference is gone.
         unsafe {
-            end(slf, TASK.get(), &FREE, |task| {
+            end(slf, TASK.get(), &FREE, has_report, |task| {
                 registry::unregister_dying(task);
                 super::body::clear(task);
             });

@@ -1,15 +1,19 @@
 //! One step of a task: resume the coroutine, and act on what it yields, returns or raises.
 //! Follows `task_step_impl` of CPython's `_asynciomodule.c`, in its order.
 
+use std::cell::Cell;
+
 use pyo3::ffi;
 
 use crate::combinators::sleep;
-use crate::compat::{awaited_by, current, registry};
+use crate::compat::{awaited_by, context, current, registry};
 use crate::eventloop::{self, LoopData, Word};
 use crate::future::{self, State, Waiter, members, outcome};
 use crate::imports::{imports, names};
 use crate::native::gc::track;
-use crate::native::{Ref, Result, none, raise_object, raise_text, repr, string, take_raised};
+use crate::native::{
+    Ref, Result, leave_context, none, raise_object, raise_text, repr, string, take_raised,
+};
 
 use super::body::{Sleeping, body};
 use super::cancel::cancel_any;
@@ -35,23 +39,38 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
     let mut thrown = fields.future.rare().and_then(|rare| rare.throw_next.take());
     if let Some(waited) = fields.waiting_on.take() {
         awaited_by::discard(&waited, &task)?;
-        if let Some(fut) = future::native(&waited)
+        if thrown.is_none()
+            && let Some(fut) = future::native(&waited)
             && fut.state.get() != State::Finished
         {
             thrown = wakeup::outcome_to_throw(&waited, fut);
         }
     }
     current::publish(event_loop.as_ptr(), looop.hash.get(), &task)?;
-    let Some(context) = fields.context.get() else {
+    let Some(kept) = fields.context.take() else {
         return Ok(());
     };
+    let (context, shared) = context::prepare(kept, &looop.spare_context)?;
+    fields.context.set(context.clone());
     // SAFETY: a live context.
     if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
-        return report_lost_step(&task);
+        return report(&task, event_loop);
     }
     let then = step(&task, thrown);
-    leave_context(&context);
-    match then? {
+    leave_context(&context, then.is_err());
+    if let Some(vars) = shared
+        && fields.context.peek() == context.as_ptr()
+        // Held here and by the task.
+        && let Some(vars) = context::settle(&context, vars, &looop.spare_context, 2)
+    {
+        fields.context.set(vars);
+    }
+    drop(context);
+    let then = match then {
+        Ok(then) => then,
+        Err(Raised) => return report(&task, event_loop),
+    };
+    match then {
         Then::Again => {
             looop.push(Word::step(task));
             Ok(())
@@ -64,45 +83,22 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
             Ok(())
         }
         Then::Sleep(when) => {
-            let timer = looop.add_timer(when, Word::sleep(task.clone()));
-            let fields = body(&task);
-            fields.timer.set(timer);
             fields.sleeping.set(Sleeping::Timer);
+            let timer = &fields.timer as *const Cell<u32>;
+            let id = looop.add_timer(when, Word::sleep(task));
+            // SAFETY: the timers own the task now, so its fields live on.
+            unsafe { (*timer).set(id) };
             Ok(())
         }
         Then::Park(waited) => park(task, waited),
     }
 }
 
-/// Leaves the context that was entered for a step; an exception that is set survives.
-fn leave_context(context: &Ref) {
-    // SAFETY: this thread entered the live context. Exiting fails only if user code left it behind our
-    // back; the step's own outcome counts more then.
-    unsafe {
-        if ffi::PyErr_Occurred().is_null() {
-            if ffi::PyContext_Exit(context.as_ptr()) < 0 {
-                ffi::PyErr_Clear();
-            }
-        } else {
-            crate::native::aside(|| {
-                if ffi::PyContext_Exit(context.as_ptr()) < 0 {
-                    ffi::PyErr_Clear();
-                }
-            });
-        }
-    }
-}
-
-/// A step whose context could not be entered is reported as asyncio reports a failing callback.
+/// What a step raises into the loop ends the loop's run, or is reported as a failing callback is.
 #[cold]
-fn report_lost_step(task: &Ref) -> Result<()> {
-    let callable = wakeup::step(task)?;
-    eventloop::handle::report(
-        &callable,
-        None,
-        None,
-        body(task).future.event_loop.get().as_ref(),
-    )
+fn report(task: &Ref, event_loop: &Ref) -> Result<()> {
+    let callable = crate::native::aside(|| wakeup::step(task))?;
+    eventloop::handle::report(&callable, None, None, Some(event_loop))
 }
 
 /// Parks a task of a native loop on a native future.
@@ -146,7 +142,7 @@ pub fn resume_elsewhere(task: &Ref, then: Then) -> Result<()> {
         Then::Again => schedule_step(task),
         Then::Park(waited) if body(task).future.native_loop.get() => park(task.clone(), waited),
         Then::Park(waited) => {
-            let context = body(task).context.get().unwrap_or_else(none);
+            let context = context::own(&body(task).context)?.unwrap_or_else(none);
             body(task).waiting_on.set(waited.clone());
             track(task);
             let waiter = Waiter::Call(wakeup::wakeup(task)?, context);
@@ -384,7 +380,7 @@ fn yielded_foreign(task: &Ref, value: &Ref) -> Result<Then> {
         &crate::native::boolean(false),
     )?;
     let wakeup = wakeup::wakeup(task)?;
-    let context = fields.context.get().unwrap_or_else(none);
+    let context = context::own(&fields.context)?.unwrap_or_else(none);
     value
         .getattr(&names().add_done_callback)?
         .call_kw([&wakeup], &names().kw_context, &context)?;

@@ -47,7 +47,7 @@ pub fn make_type() -> Result<Ref> {
         .attributes([
             attribute!(c"__self__", owner),
             attribute!(c"__name__", name),
-            attribute!(c"__qualname__", name),
+            attribute!(c"__qualname__", qualified_name),
         ])
         .build(None)?;
     STEPPER.set(type_of_class(&class));
@@ -153,6 +153,26 @@ fn name(stepper: &Ref) -> Result<Ref> {
     } else {
         "TaskStepMethWrapper"
     })
+}
+
+/// As a bound method shows itself: with the class of its task.
+fn qualified_name(stepper: &Ref) -> Result<Ref> {
+    let own = if fields(stepper).wakes.get() {
+        "task_wakeup"
+    } else {
+        "TaskStepMethWrapper"
+    };
+    let Some(task) = fields(stepper)
+        .task
+        .get()
+        .filter(|_| fields(stepper).wakes.get())
+    else {
+        return string(own);
+    };
+    // SAFETY: a live type.
+    let class = unsafe { Ref::borrowed(task.type_ptr().cast()) };
+    let class = class.getattr(&string("__qualname__")?)?;
+    string(&format!("{}.{own}", crate::native::text_of(&class)?))
 }
 
 /// Two are equal if they do the same to the same task, as bound methods are.
