@@ -123,12 +123,14 @@ class Timing:
     """How a run's times compare with those expected."""
 
     start_s: float  # how late the earliest line is: what it took to start the interpreter
+    early_s: float  # how much earlier than a first line that is due at 0 the earliest line is
     late_s: float  # how much later than that the latest line is
     latest_line: str
 
 
 def timing(run: Run, expected: expectation.Expectation) -> Timing:
     delays = {"no line has a time": 0.0}
+    first_s: float | None = None  # the delay of a line due at 0, before which no sleep can have begun
     for number, due in enumerate(expected.seconds):
         seconds = run.seconds[number]
         assert (seconds is None) == (due == "-"), (
@@ -137,17 +139,21 @@ def timing(run: Run, expected: expectation.Expectation) -> Timing:
         if seconds is not None and isinstance(due, float):
             delays.pop("no line has a time", None)
             delays[f"line {number + 1}, {run.lines[number]!r}, printed at {seconds:.3f} s"] = seconds - due
+            if due == 0 and first_s is None:
+                first_s = seconds
     start_s = min(delays.values())
+    early_s = 0.0 if first_s is None else first_s - start_s
     latest_line = max(delays, key=lambda line: delays[line])
-    return Timing(start_s, delays[latest_line] - start_s, latest_line)
+    return Timing(start_s, early_s, delays[latest_line] - start_s, latest_line)
 
 
 def wrong_times(asyncio_run: Run, roundelay_run: Run, expected: expectation.Expectation) -> list[str]:
     control, ours = timing(asyncio_run, expected), timing(roundelay_run, expected)
     complaints = []
     for side, times in ("asyncio", control), ("roundelay", ours):
-        if times.start_s < -EARLY_S:
-            complaints.append(f"{side}: the earliest line comes {-times.start_s:.3f} s before its time")
+        early_s = max(times.early_s, -times.start_s)
+        if early_s > EARLY_S:
+            complaints.append(f"{side}: a line comes {early_s:.3f} s before its time")
     if ours.start_s > control.start_s + START_S:
         complaints.append(
             f"roundelay starts after {ours.start_s:.3f} s, asyncio after {control.start_s:.3f} s"
