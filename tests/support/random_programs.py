@@ -94,10 +94,11 @@ class Program:
             if future.done() and not future.cancelled():
                 future.exception()
 
-    def _spawn(self, rng: random.Random) -> Any:
+    def _spawn(self, rng: random.Random, asker: int = -1) -> Any:
+        """A new task, or something else to wait for once there are enough."""
         place = len(self.tasks)
         if place >= TASKS:
-            return rng.choice(self.tasks)
+            return self._younger(rng, asker)
         actions = random.Random(f"{self.seed}/{place}")
         self.tasks.append(None)
         coro = self._body(place, actions)
@@ -105,12 +106,20 @@ class Program:
         self.tasks[place] = task
         return task
 
-    def _any_future(self, rng: random.Random) -> Any:
-        known = [item for item in self.tasks if item is not None] + self.futures
-        if not self.futures or rng.random() < 0.3:
+    def _younger(self, rng: random.Random, asker: int) -> Any:
+        """A future, or a task that is younger than the one that asks.
+
+        Tasks that wait for each other in a circle are left out: cancelling one recurses until Python stops it,
+        and how far that gets is nobody's promise.
+        """
+        known = [item for item in self.tasks[asker + 1 :] if item is not None] + self.futures
+        if not known or rng.random() < 0.3:
             self.futures.append(self.loop.create_future())
             return self.futures[-1]
         return rng.choice(known)
+
+    def _any_future(self, me: str, rng: random.Random) -> Any:
+        return self._younger(rng, int(me[1:]))
 
     async def _body(self, place: int, rng: random.Random) -> Any:
         me = f"t{place}"
@@ -151,16 +160,16 @@ class Program:
         return await self.aio.sleep(-1, result=me)
 
     async def _create(self, me: str, rng: random.Random) -> Any:
-        return self._name_of(self._spawn(rng))
+        return self._name_of(self._spawn(rng, int(me[1:])))
 
     async def _create_and_await(self, me: str, rng: random.Random) -> Any:
-        return await self._spawn(rng)
+        return await self._spawn(rng, int(me[1:]))
 
     async def _await_any(self, me: str, rng: random.Random) -> Any:
-        return await self._any_future(rng)
+        return await self._any_future(me, rng)
 
     async def _await_shielded(self, me: str, rng: random.Random) -> Any:
-        return await asyncio.shield(self._any_future(rng))
+        return await asyncio.shield(self._any_future(me, rng))
 
     async def _finish(self, me: str, rng: random.Random) -> Any:
         if not self.futures:
@@ -182,7 +191,7 @@ class Program:
         return self._name_of(victim), victim.cancel("first"), victim.cancel("second"), victim.cancelling()
 
     async def _create_and_cancel(self, me: str, rng: random.Random) -> Any:
-        victim = self._spawn(rng)
+        victim = self._spawn(rng, int(me[1:]))
         return self._name_of(victim), victim.cancel(f"by {me}")
 
     async def _gather(self, me: str, rng: random.Random) -> Any:
@@ -200,13 +209,13 @@ class Program:
         for _ in range(rng.randrange(1, 5)):
             kind = rng.randrange(4)
             if kind == 0:
-                children.append(self._any_future(rng))
+                children.append(self._any_future(me, rng))
             elif kind == 1:
                 children.append(self._leaf(f"{me} leaf", rng.randrange(4)))
             elif kind == 2:
                 children.append(self.aio.sleep(0, f"{me} slept"))
             else:
-                children.append(self._spawn(rng))
+                children.append(self._spawn(rng, int(me[1:])))
         if rng.random() < 0.3:
             children.append(children[0])
         gathering = self.aio.gather(*children, return_exceptions=rng.random() < 0.5)
@@ -224,13 +233,13 @@ class Program:
         return name
 
     async def _wait(self, me: str, rng: random.Random) -> Any:
-        waited = [self._any_future(rng) for _ in range(rng.randrange(1, 4))]
+        waited = [self._any_future(me, rng) for _ in range(rng.randrange(1, 4))]
         how = rng.choice([asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION, asyncio.ALL_COMPLETED])
         done, pending = await asyncio.wait(waited, return_when=how)
         return sorted(map(self._name_of, done)), sorted(map(self._name_of, pending))
 
     async def _wait_for(self, me: str, rng: random.Random) -> Any:
-        return await asyncio.wait_for(self._any_future(rng), rng.choice([None, 0]))
+        return await asyncio.wait_for(self._any_future(me, rng), rng.choice([None, 0]))
 
     async def _group(self, me: str, rng: random.Random) -> Any:
         try:
@@ -244,11 +253,11 @@ class Program:
     async def _timeout(self, me: str, rng: random.Random) -> Any:
         # A deadline in the past strikes in the next turn, one that is far away never.
         async with asyncio.timeout(rng.choice([-1, 0, 1000, None])) as scope:
-            await self._any_future(rng)
+            await self._any_future(me, rng)
         return scope.expired()
 
     async def _watch(self, me: str, rng: random.Random) -> Any:
-        future = self._any_future(rng)
+        future = self._any_future(me, rng)
         name = self._name_of(future)
 
         def callback(done: Any) -> None:

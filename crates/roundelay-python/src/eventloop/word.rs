@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use pyo3::ffi;
 
 use crate::native::Ref;
+use crate::native::gc::track;
 
 /// What to do with the object of a [`Word`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +88,11 @@ impl Word {
 impl Drop for Word {
     fn drop(&mut self) {
         // SAFETY: the word owns the reference.
-        drop(unsafe { Ref::owned(self.peek()) });
+        let object = unsafe { Ref::owned(self.peek()) };
+        // The loop lets go of it unserved. If someone else holds it, only the collector can find its
+        // cycles from now on.
+        if object.count() > 1 {
+            track(&object);
+        }
     }
 }

@@ -7,7 +7,7 @@ use pyo3::ffi;
 
 use crate::combinators::sleep;
 use crate::compat::{awaited_by, context, current, registry};
-use crate::eventloop::{self, LoopData, Word};
+use crate::eventloop::{self, LoopData, Word, handle};
 use crate::future::{self, State, Waiter, members, outcome};
 use crate::imports::{imports, names};
 use crate::native::gc::track;
@@ -97,8 +97,13 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
 /// What a step raises into the loop ends the loop's run, or is reported as a failing callback is.
 #[cold]
 fn report(task: &Ref, event_loop: &Ref) -> Result<()> {
-    let callable = crate::native::aside(|| wakeup::step(task))?;
-    eventloop::handle::report(&callable, None, None, Some(event_loop))
+    track(task);
+    let (callable, handle) = crate::native::aside(|| {
+        let callable = wakeup::step(task)?;
+        let handle = handle::make(event_loop, &callable, handle::Arguments::None, None)?;
+        Ok((callable, handle))
+    })?;
+    handle::report(&callable, None, Some(&handle), Some(event_loop))
 }
 
 /// Parks a task of a native loop on a native future.

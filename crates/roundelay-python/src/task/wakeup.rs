@@ -11,7 +11,7 @@ use crate::imports::names;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
-use crate::native::{Args, Ref, Result, Slot, none, string, take_raised};
+use crate::native::{Args, Ref, Result, Slot, none, raise, string, take_raised};
 use crate::statics::{TypeCell, UNSET};
 use crate::{attribute, call_slot};
 
@@ -147,32 +147,25 @@ fn owner(stepper: &Ref) -> Result<Ref> {
     Ok(fields(stepper).task.get().unwrap_or_else(none))
 }
 
+/// A wakeup is shown as the method it stands for; a step has no name, as in asyncio.
 fn name(stepper: &Ref) -> Result<Ref> {
-    string(if fields(stepper).wakes.get() {
-        "task_wakeup"
-    } else {
-        "TaskStepMethWrapper"
-    })
+    if fields(stepper).wakes.get() {
+        return string("task_wakeup");
+    }
+    // SAFETY: a static exception class.
+    raise(unsafe { ffi::PyExc_AttributeError }, c"__name__")
 }
 
 /// As a bound method shows itself: with the class of its task.
 fn qualified_name(stepper: &Ref) -> Result<Ref> {
-    let own = if fields(stepper).wakes.get() {
-        "task_wakeup"
-    } else {
-        "TaskStepMethWrapper"
-    };
-    let Some(task) = fields(stepper)
-        .task
-        .get()
-        .filter(|_| fields(stepper).wakes.get())
-    else {
-        return string(own);
+    let (true, Some(task)) = (fields(stepper).wakes.get(), fields(stepper).task.get()) else {
+        // SAFETY: a static exception class.
+        return raise(unsafe { ffi::PyExc_AttributeError }, c"__qualname__");
     };
     // SAFETY: a live type.
     let class = unsafe { Ref::borrowed(task.type_ptr().cast()) };
     let class = class.getattr(&string("__qualname__")?)?;
-    string(&format!("{}.{own}", crate::native::text_of(&class)?))
+    string(&format!("{}.task_wakeup", crate::native::text_of(&class)?))
 }
 
 /// Two are equal if they do the same to the same task, as bound methods are.
