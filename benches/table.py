@@ -113,31 +113,27 @@ def _summary(rows: list[Row], targets: dict[str, dict[str, float]]) -> list[str]
     if not ours:
         return ["roundelay was not measured."]
     slower = [
-        f"{row.title}: {loop} takes {row.values[loop]:.0f}, we take {row.values[OURS]:.0f} {row.unit}"
+        f"- {row.title}: {loop} {_value(row, loop)}, we {_value(row, OURS)}"
         for row in ours
         for loop in row.values
         if loop != OURS and row.values[loop] < row.values[OURS]
     ]
-    missed = [
-        f"{row.title}: {verdict.text}, reached {_reached(row)}"
-        for row in ours
-        for verdict in verdicts(row, targets.get(row.name, {}))
-        if verdict.met is False
-    ]
+    missed = []
+    for row in ours:
+        texts = [v.text for v in verdicts(row, targets.get(row.name, {})) if v.met is False]
+        if texts:
+            missed.append(f"- {row.title}: wanted {' and '.join(texts)}, reached {_reached(row)}")
     return [
-        "Where we lose: " + ("; ".join(slower) or "nowhere in this table") + ".",
-        "Targets missed: " + ("; ".join(missed) or _no_miss(targets)) + ".",
+        "Where we lose:" + ("" if slower else " nowhere in this table."),
+        *slower,
+        "Targets missed:" + ("" if missed else f" {_no_miss(targets)}."),
+        *missed,
     ]
 
 
 def _reached(row: Row) -> str:
-    peer = row.best_peer()
-    parts = [_value(row, OURS)]
-    if (ratio := row.ratio("asyncio")) is not None:
-        parts.append(f"{ratio:.1f}x asyncio")
-    if peer and (ratio := row.ratio(peer)) is not None:
-        parts.append(f"{ratio:.1f}x {peer}")
-    return ", ".join(parts)
+    others = [other for other in ("asyncio", row.best_peer()) if other and row.ratio(other)]
+    return ", ".join([_value(row, OURS), *(f"{_times(row.ratio(other))} {other}" for other in others)])
 
 
 def _no_miss(targets: dict[str, dict[str, float]]) -> str:
