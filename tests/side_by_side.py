@@ -3,6 +3,7 @@
 The two run at the same time, each in a process of its own, with the same folder, environment and input.
 """
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -10,6 +11,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# Where asyncio and roundelay are, without importing either.
+_LIBRARIES = [
+    folder
+    for name in ("asyncio", "roundelay")
+    if (spec := importlib.util.find_spec(name)) is not None
+    for folder in spec.submodule_search_locations or []
+]
 
 # Long enough for a machine that is busy with other things, short enough that a hang is seen as one.
 TIMEOUT_S = 60.0
@@ -98,3 +107,17 @@ def side_by_side(
                 process.kill()
                 process.wait()
     return plain, ours
+
+
+def without_library_frames(stderr: str) -> str:
+    """Tracebacks without the frames inside asyncio and roundelay, which are not the program's own."""
+    kept: list[str] = []
+    skipping = False
+    for line in stderr.splitlines():
+        if line.startswith('  File "'):
+            skipping = any(f'File "{folder}{os.sep}' in line for folder in _LIBRARIES)
+        elif not line.startswith("    "):  # what belongs to a frame is indented further than its first line
+            skipping = False
+        if not skipping:
+            kept.append(line)
+    return "\n".join(kept)

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from side_by_side import ROUNDELAY, Outcome, finish, side_by_side, start
+from side_by_side import ROUNDELAY, finish, side_by_side, start, without_library_frames
 
 # Each prints "ready" when the signal may come. The marker file is how the test knows.
 WAITING: dict[str, str] = {
@@ -95,20 +95,6 @@ asyncio.run(main())
 HEADER = "import os, signal, sys, time\ndef ready(): open(sys.argv[1], 'w').close()\n"
 
 
-def without_library_frames(outcome: Outcome, library: bytes = b"/asyncio/") -> Outcome:
-    """The frames inside the event loop are the one thing that may differ in the traceback of an interrupt."""
-    kept: list[bytes] = []
-    skipping = False
-    for line in outcome.stderr.splitlines():
-        if line.startswith(b'  File "'):
-            skipping = library in line or b"/roundelay/" in line
-        elif not line.startswith(b"    "):
-            skipping = False
-        if not skipping:
-            kept.append(line)
-    return Outcome(outcome.status, outcome.stdout, b"\n".join(kept))
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: signal.Signals(number).name
@@ -137,7 +123,11 @@ def test_same_end_by_a_signal(name: str, number: int, tmp_path: Path) -> None:
                 process.kill()
                 process.wait()
 
-    plain, ours = map(without_library_frames, outcomes)
+    # The frames inside the event loop are the one thing that may differ in the traceback of an interrupt.
+    plain, ours = (
+        (outcome.status, outcome.stdout, without_library_frames(outcome.stderr.decode()))
+        for outcome in outcomes
+    )
     assert ours == plain
 
 

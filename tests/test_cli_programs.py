@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from side_by_side import side_by_side
+from side_by_side import side_by_side, without_library_frames
 
 NEIGHBOURS = {
     "neighbour.py": "import sys\nprint('neighbour', __name__, sys.path[0])\nvalue = 7\n",
@@ -93,6 +93,28 @@ def test_same_main_module(words: list[str], tmp_path: Path) -> None:
 
     assert plain.status == 0
     assert ours == plain
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("words", [["prog.py"], ["-m", "prog"]], ids=str)
+def test_same_stacks_in_the_debug_mode_of_asyncio(words: list[str], tmp_path: Path) -> None:
+    """A task's stack of origin begins where the program does. The frames of asyncio in it may differ."""
+    program = (
+        "import asyncio\nasync def fails(): 1 / 0\nasync def main():\n"
+        "    task = asyncio.create_task(fails())\n    await asyncio.sleep(0)\n    del task\n"
+        "asyncio.run(main())\n"
+    )
+    write_folder(tmp_path, program)
+
+    outcomes = side_by_side(words, flags=["-X", "dev"], folder=tmp_path)
+
+    plain, ours = (
+        re.sub(r"created at \S+>", "created at ...>", without_library_frames(outcome.stderr.decode()))
+        for outcome in outcomes
+    )
+    assert "Object created at (most recent call last):" in plain
+    assert ours == plain
+    assert b"roundelay" not in outcomes[1].stderr
 
 
 @pytest.mark.timeout(120)

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 from lessons import expectation
 from lessons.expectation import EXPECTED, PROGRAMS
-from lessons.runs import Run, printed_seconds, run_both, without_library_frames, without_seconds
+from lessons.runs import Run, printed_seconds, run_both, without_seconds
+from side_by_side import without_library_frames
 
 pytestmark = [
     pytest.mark.timeout(240),

@@ -5,7 +5,8 @@ again, in this order: give the program a `__main__` module of its own, set `sys.
 and compile the code, run it, and end as Python ends. Three things need care.
 
 *Tracebacks.* The frames of this file lie below the program's. A failure is shown here, without them, in the
-way that the interpreter shows one, and only then does the exit status travel further.
+way that the interpreter shows one, and only then does the exit status travel further. Stacks that the program
+prints, and those that asyncio keeps in debug mode, end above them too. (`inspect.stack()` does see them.)
 
 *Dying of Ctrl-C.* After an unhandled KeyboardInterrupt, Python finishes and then kills itself with SIGINT, so
 that a shell loop around it stops too. Only the interpreter can do that, at its very end; it does so when a
@@ -18,10 +19,11 @@ disagree, in words and even in whether it is an error. Python's own file reader 
 import builtins
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
-from types import CodeType, ModuleType, TracebackType
+from itertools import takewhile
+from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any
 
 _MISSING = object()
@@ -278,6 +280,7 @@ class _Failed(SystemExit):
 
 def _run(body: Callable[[], None], *, flush: bool = False) -> None:
     """Run the program's code, and end as the interpreter ends after it."""
+    _end_stacks_above_our_frames()
     try:
         try:
             body()
@@ -321,6 +324,22 @@ def _show(error: BaseException) -> None:
         sys.__excepthook__(type(second), second.with_traceback(second_traceback), second_traceback)
         sys.stderr.write("\nOriginal exception was:\n")
         sys.__excepthook__(type(error), error, traceback)
+
+
+def _end_stacks_above_our_frames() -> None:
+    """Let `traceback`, and with it `logging` and asyncio's debug mode, see no deeper than the program."""
+    import traceback
+
+    walk_further = traceback.walk_stack
+
+    def walk_stack(f: FrameType | None) -> Iterator[tuple[FrameType, int]]:
+        if f is None and sys.version_info >= (3, 14):
+            f = sys._getframe(1)
+        if f is None:  # Before 3.14, frames are counted from where the stack is consumed: leave that be.
+            return walk_further(None)
+        return takewhile(lambda place: place[0].f_globals is not globals(), walk_further(f))
+
+    traceback.walk_stack = walk_stack
 
 
 def _without_our_frames(traceback: TracebackType | None) -> TracebackType | None:

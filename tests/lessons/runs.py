@@ -82,17 +82,3 @@ def without_seconds(text: str) -> str:
 
 def printed_seconds(text: str) -> list[float]:
     return [float(number) for number in PRINTED_SECONDS.findall(text)]
-
-
-def without_library_frames(stderr: str) -> str:
-    """Tracebacks without the frames inside asyncio and roundelay, which are not the program's own."""
-    kept: list[str] = []
-    skipping = False
-    for line in stderr.splitlines():
-        if line.startswith('  File "'):
-            skipping = "/asyncio/" in line or "/roundelay/" in line
-        elif not line.startswith("    "):  # what belongs to a frame is indented further than its first line
-            skipping = False
-        if not skipping:
-            kept.append(line)
-    return "\n".join(kept)
