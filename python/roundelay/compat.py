@@ -30,7 +30,7 @@ class _AllTasks:
 
 
 def show_native_tasks() -> None:
-    """Let ``asyncio.all_tasks()`` see native tasks. Needed up to 3.13; later Pythons have a list of their own."""
+    """Let ``asyncio.all_tasks()`` see native tasks. From 3.14 on the interpreter's own list has them."""
     if sys.version_info >= (3, 14):
         return
     name = "_scheduled_tasks" if sys.version_info >= (3, 12) else "_all_tasks"

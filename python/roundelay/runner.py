@@ -11,7 +11,7 @@ __all__ = ["Runner", "run"]
 _T = TypeVar("_T")
 
 
-class Runner(asyncio.Runner):
+class Runner(asyncio.Runner):  # type: ignore[misc]  # final for type checkers only
     """``asyncio.Runner`` whose loop is roundelay's unless ``loop_factory`` says otherwise."""
 
     def __init__(
