@@ -29,7 +29,7 @@ t.join()
 """,
     "thread_at_the_end": """
 import threading
-threading.Thread(target=lambda: (ready(), time.sleep(1.5))).start()
+threading.Thread(target=lambda: (ready(), time.sleep(30))).start()
 """,
     "handler_of_its_own": """
 def handler(number, frame):
@@ -95,6 +95,21 @@ asyncio.run(main())
 HEADER = "import os, signal, sys, time\ndef ready(): open(sys.argv[1], 'w').close()\n"
 
 
+def wait_until_asleep(pid: int) -> None:
+    """From its "ready" into its wait: asleep, and without use of the processor, for a tenth of a second."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():  # not Linux
+        time.sleep(0.5)
+        return
+    deadline = time.monotonic() + 60
+    seen: list[object] = []
+    while len(seen) < 10 or len(set(seen[-10:])) > 1 or "S" not in str(seen[-1]):
+        assert time.monotonic() < deadline, "the program never came to rest"
+        fields = stat.read_text().rpartition(")")[2].split()
+        seen.append((fields[0], fields[11], fields[12]))  # state, user time, system time
+        time.sleep(0.01)
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: signal.Signals(number).name
@@ -114,7 +129,7 @@ def test_same_end_by_a_signal(name: str, number: int, tmp_path: Path) -> None:
                 assert process.poll() is None, finish(process)
                 assert time.monotonic() < deadline, "the program never became ready"
                 time.sleep(0.01)
-            time.sleep(0.1)  # from its "ready" into its wait
+            wait_until_asleep(process.pid)
             process.send_signal(number)
         outcomes = [finish(process) for process in processes]
     finally:
