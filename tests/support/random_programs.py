@@ -1,7 +1,8 @@
 """Small random asyncio programs whose complete course depends on the seed alone.
 
-No program looks at a clock. Every task draws its actions from a generator of its own, so that a program runs the
-same way wherever tasks are run in the same order, and differs in its trace from the first place where they are not.
+No program looks at a clock. Every task draws its actions from a generator of its own, so that a program runs
+the same way wherever tasks are run in the same order, and differs in its trace from the first place where
+they are not.
 """
 
 import asyncio
@@ -109,8 +110,8 @@ class Program:
     def _younger(self, rng: random.Random, asker: int) -> Any:
         """A future, or a task that is younger than the one that asks.
 
-        Tasks that wait for each other in a circle are left out: cancelling one recurses until Python stops it,
-        and how far that gets is nobody's promise.
+        Tasks that wait for each other in a circle are left out: cancelling one recurses until Python stops
+        it, and how far that gets is nobody's promise.
         """
         known = [item for item in self.tasks[asker + 1 :] if item is not None] + self.futures
         if not known or rng.random() < 0.3:
@@ -317,15 +318,18 @@ class Program:
         return await Nonsense()
 
 
-_ACTIONS = [name[1:] for name in (
-    "_yield", "_yield", "_sleep_result", "_create", "_create", "_create", "_create_and_await", "_await_any",
-    "_await_any", "_await_shielded", "_finish", "_finish", "_cancel", "_cancel_twice", "_create_and_cancel",
-    "_gather", "_gather", "_gather_and_cancel", "_wait", "_wait_for", "_group", "_timeout", "_watch", "_watch",
-    "_call", "_call_late", "_iterate", "_await_self", "_yield_nonsense",
-)]  # fmt: skip
+# Drawn by every task. What others wait for comes more often.
+_ACTIONS = (
+    "yield", "yield", "sleep_result", "create", "create", "create", "create_and_await", "await_any",
+    "await_any", "await_shielded", "finish", "finish", "cancel", "cancel_twice",
+    "create_and_cancel", "gather", "gather", "gather_and_cancel", "wait", "wait_for", "group",
+    "timeout", "watch", "watch", "call", "call_late", "iterate", "await_self", "yield_nonsense",
+)  # fmt: skip
 
 
 def _brief(item: Any) -> str:
+    if isinstance(item, list | tuple):
+        return f"[{', '.join(map(_brief, item))}]"
     if isinstance(item, BaseException):
         text = str(item)
         # Texts that show a task or a future with its address, its callbacks and its line.

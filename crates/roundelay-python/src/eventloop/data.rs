@@ -58,6 +58,8 @@ pub struct LoopData {
     pub hash: Cell<ffi::Py_hash_t>,
     /// Somebody has put a `call_soon` of their own on the instance, which everything must go through.
     pub patched: Cell<bool>,
+    /// The task that ran last is still published as the current one.
+    pub published: Cell<bool>,
     /// Debug mode.
     pub debug: Cell<bool>,
     /// `close()` was called.
@@ -90,6 +92,7 @@ impl LoopData {
             clock,
             hash: Cell::new(0),
             patched: Cell::new(false),
+            published: Cell::new(false),
             debug: Cell::new(false),
             closed: Cell::new(false),
             stopping: Cell::new(false),

@@ -6,11 +6,14 @@ use crate::native::{Ref, Result, aside, boolean, none, tuple};
 use super::data::LoopData;
 use super::object::data;
 use super::schedule::this_thread;
-use super::turn::turn;
+use super::turn::{turn, withdraw};
 
 /// `_run_once()`: one turn, for those who drive the loop by hand.
 pub fn run_once(event_loop: &Ref) -> Result<Ref> {
-    turn(event_loop, data(event_loop)).map(|()| none())
+    let state = data(event_loop);
+    let outcome = turn(event_loop, state);
+    withdraw(event_loop, state);
+    outcome.map(|()| none())
 }
 
 /// `run_forever()`
@@ -49,6 +52,7 @@ fn enter(event_loop: &Ref, state: &LoopData, wakeup_fd: &mut Option<Ref>) -> Res
 
 /// Undoes `enter`, as far as it went.
 fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, wakeup_fd: Option<Ref>) -> Result<()> {
+    withdraw(event_loop, state);
     state.stopping.set(false);
     state.thread.set(0);
     let mut outcome = imports().set_running_loop.call([&none()]).map(drop);

@@ -15,22 +15,41 @@ use super::handle;
 use super::poll::poll;
 use super::word::{Kind, Word};
 
+/// A ring that once held this many entries may give memory back when it is empty.
+const BURST: usize = 1024;
+
 /// Runs one turn of the loop.
+#[inline]
 pub fn turn(event_loop: &Ref, state: &LoopData) -> Result<()> {
-    let ready = state.ready.borrow().len();
+    let mut batch = state.ready.borrow().len();
     let watching = state.watched.borrow().len() > state.internal.get();
     let stop = state.stopping.get();
-    if state.pacer.borrow_mut().should_poll(ready, watching, stop) {
-        poll(state, timeout(state, ready > 0 || stop))?;
+    if state.pacer.borrow_mut().should_poll(batch, watching, stop) {
+        // Signal handlers may run meanwhile, and look for the current task.
+        withdraw(event_loop, state);
+        poll(state, timeout(state, batch > 0 || stop))?;
+        batch = state.ready.borrow().len();
     }
-    queue_due_timers(state);
-    let batch = state.ready.borrow().len();
+    if !state.timers.borrow().is_empty() {
+        queue_due_timers(state);
+        batch = state.ready.borrow().len();
+    }
     let outcome = run_batch(event_loop, state, batch);
     state.pacer.borrow_mut().ran(batch);
-    if state.ready.borrow().is_empty() {
+    if batch > BURST && state.ready.borrow().is_empty() {
         state.ready.borrow_mut().trim();
+        state.timers.borrow_mut().trim();
     }
     outcome
+}
+
+/// Makes no task current, if one still is: the last step leaves its task published, because the next
+/// entry is most often a step as well.
+#[inline]
+pub fn withdraw(event_loop: &Ref, state: &LoopData) {
+    if state.published.replace(false) {
+        current::withdraw(event_loop);
+    }
 }
 
 /// How long a poll may wait.
@@ -44,11 +63,7 @@ fn timeout(state: &LoopData, work: bool) -> Option<Duration> {
 }
 
 /// Moves what is due into the ring, in order of time and then of insertion.
-#[inline]
 fn queue_due_timers(state: &LoopData) {
-    if state.timers.borrow().is_empty() {
-        return;
-    }
     let before = When(state.time() + state.resolution);
     loop {
         let Some(word) = state.timers.borrow_mut().pop_due(before) else {
@@ -67,39 +82,32 @@ fn queue_due_timers(state: &LoopData) {
 }
 
 /// Runs exactly `batch` entries; what they queue waits for the next turn.
+#[inline]
 fn run_batch(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
-    let mut published = false;
-    let mut outcome = Ok(());
-    let debug = state.debug.get();
     for left in (1..=batch).rev() {
         let Some(word) = state.ready.borrow_mut().take(left) else {
             break;
         };
-        if published && word.kind() == Kind::Handle {
-            current::withdraw(event_loop);
-            published = false;
-        }
-        published |= word.kind() == Kind::Step;
-        outcome = if debug {
-            run_timed(event_loop, state, word)
+        if state.debug.get() {
+            run_timed(event_loop, state, word)?;
         } else {
-            run(event_loop, state, word)
-        };
-        if outcome.is_err() {
-            break;
+            run(event_loop, state, word)?;
         }
     }
-    if published {
-        current::withdraw(event_loop);
-    }
-    outcome
+    Ok(())
 }
 
 #[inline]
 fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
     match word.kind() {
-        Kind::Step => step::run(word.into_object(), event_loop, state),
-        Kind::Handle => handle::run(&word.into_object()),
+        Kind::Step => {
+            state.published.set(true);
+            step::run(word.into_object(), event_loop, state)
+        }
+        Kind::Handle => {
+            withdraw(event_loop, state);
+            handle::run(&word.into_object())
+        }
         Kind::GatherChild => gather::child_done_in_slot(&word.into_object()),
         Kind::Sleep => {
             let task = word.into_object();
