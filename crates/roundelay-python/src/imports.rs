@@ -53,8 +53,6 @@ names! {
     check_callback = c"_check_callback";
     check_closed = c"_check_closed";
     check_running = c"_check_running";
-    close = c"close";
-    coro_attr = c"_coro";
     cancel_message = c"_cancel_message";
     create_future = c"create_future";
     create_task = c"create_task";
@@ -70,18 +68,14 @@ names! {
     log_destroy_pending = c"_log_destroy_pending";
     loop_attr = c"_loop";
     make_cancelled_error = c"_make_cancelled_error";
-    remove_done_callback = c"remove_done_callback";
     result = c"result";
     run = c"run";
     run_handle = c"_run";
     send = c"send";
     set_coroutine_origin_tracking = c"_set_coroutine_origin_tracking";
-    set_name = c"set_name";
     slow_callback_duration = c"slow_callback_duration";
     source_traceback = c"source_traceback";
     throw = c"throw";
-    time = c"time";
-    write_to_self = c"_write_to_self";
 }
 
 macro_rules! imports {
@@ -134,12 +128,12 @@ imports! {
     enter_task = c"_asyncio" . c"_enter_task";
     leave_task = c"_asyncio" . c"_leave_task";
     stock_ensure_future = c"asyncio.tasks" . c"ensure_future";
+    #[cfg_attr(not(Py_3_14), allow(dead_code))]
     stock_current_task = c"asyncio.tasks" . c"current_task";
     get_asyncgen_hooks = c"sys" . c"get_asyncgen_hooks";
     set_asyncgen_hooks = c"sys" . c"set_asyncgen_hooks";
     set_wakeup_fd = c"signal" . c"set_wakeup_fd";
     get_ident = c"threading" . c"get_ident";
-    getpid = c"os" . c"getpid";
 }
 
 fn intern(text: &std::ffi::CStr) -> Result<Ref> {

@@ -5,6 +5,11 @@
 //! [`native`] is where the raw C API is spoken, [`compat`] where a version of CPython matters,
 //! [`imports`] where Python objects come from, [`error`] where Rust errors become exceptions.
 
+#[cfg(Py_GIL_DISABLED)]
+compile_error!(
+    "roundelay needs a CPython with the GIL; free-threaded builds are not supported yet"
+);
+
 mod combinators;
 mod compat;
 mod error;

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::combinators::{create, gather, sleep, sleep_call};
-use crate::compat::{awaited_by, context, current, layout, registry};
+use crate::compat::{awaited_by, context, current, layout, registry, stop_value};
 use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
@@ -21,7 +21,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // SAFETY: the module is alive for this call.
     let filled = fill(unsafe { Ref::view(&pointer) });
     filled.map_err(|Raised| PyErr::fetch(module.py()))?;
-    module.add("__version__", env!("CARGO_PKG_VERSION"))
+    module.setattr("__version__", env!("CARGO_PKG_VERSION"))
 }
 
 fn fill(module: &Ref) -> Result<()> {
@@ -29,6 +29,7 @@ fn fill(module: &Ref) -> Result<()> {
     layout::probe()?;
     current::probe()?;
     context::probe()?;
+    stop_value::probe()?;
     awaited_by::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
@@ -69,6 +70,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"ensure_future", create::ensure_future_function, c"ensure_future(coro_or_future, *, loop=None)\n--\n\nWrap a coroutine or an awaitable in a future."),
         method!(c"_set_result_unless_cancelled", sleep::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
+        method0!(c"_after_fork", after_fork, c"_after_fork($module, /)\n--\n\nFor os.register_at_fork(after_in_child=...)."),
         method0!(c"_native_tasks", native_tasks, c"_native_tasks()\n--\n\nAll native tasks that are not done (up to Python 3.13)."),
         // SAFETY: an all-null entry ends the table.
         unsafe { std::mem::zeroed() },
@@ -79,6 +81,11 @@ fn add_functions(module: &Ref) -> Result<()> {
 
 fn register_loop_class(_module: &Ref, class: &Ref) -> Result<Ref> {
     eventloop::register_class(class);
+    Ok(none())
+}
+
+fn after_fork(_module: &Ref) -> Result<Ref> {
+    eventloop::after_fork_in_child();
     Ok(none())
 }
 

@@ -32,7 +32,9 @@ impl<T: Copy> GilCell<T> {
 pub type TypeCell = GilCell<*mut ffi::PyTypeObject>;
 
 /// A type that is not made yet.
-pub const UNSET: TypeCell = GilCell::new(std::ptr::null_mut());
+pub const fn unset() -> TypeCell {
+    GilCell::new(std::ptr::null_mut())
+}
 
 /// A value that is set once, when the module is made.
 pub struct Once<T>(OnceCell<T>);

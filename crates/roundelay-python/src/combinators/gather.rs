@@ -18,17 +18,17 @@ use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Args, Ref, Result, Slot, boolean, list, none, raise_text, string};
-use crate::statics::{TypeCell, UNSET};
+use crate::statics::{TypeCell, unset};
 use crate::task::object::forget_destroy_pending;
 use crate::{attribute, call_slot, method};
 
 use super::create::ensure_future;
 
 /// The type of the future that `gather` returns.
-pub static GATHERING: TypeCell = UNSET;
+pub static GATHERING: TypeCell = unset();
 
 /// The type of the callback that children which are not native get.
-static CHILD_CALLBACK: TypeCell = UNSET;
+static CHILD_CALLBACK: TypeCell = unset();
 
 static FREE: FreeList = FreeList::new(256);
 static FREE_CALLBACKS: FreeList = FreeList::new(256);
@@ -383,12 +383,11 @@ impl GatherBody {
     /// How many children there are, those given twice counted twice.
     fn child_count(&self) -> usize {
         let children = self.children.peek();
-        // SAFETY: a list unless it is null.
         if children.is_null() {
-            0
-        } else {
-            unsafe { ffi::PyList_GET_SIZE(children) as usize }
+            return 0;
         }
+        // SAFETY: a list by construction.
+        unsafe { ffi::PyList_GET_SIZE(children) as usize }
     }
 
     /// The child at a place of the list, which only Python code that goes looking for it can change.

@@ -18,12 +18,12 @@ use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Args, Raised, Ref, Result, Slot, boolean, none, raise, raise_object};
-use crate::statics::{Once, TypeCell, UNSET};
+use crate::statics::{Once, TypeCell, unset};
 use crate::task::{self, Sleeping};
 use crate::{attribute, method, method0, method1};
 
 /// The type of the iterator.
-pub static SLEEP_WAIT: TypeCell = UNSET;
+pub static SLEEP_WAIT: TypeCell = unset();
 
 /// `set_result_unless_cancelled(future, result)`, what the timer of a real future calls.
 static FINISH: Once<Ref> = Once::new();
@@ -35,6 +35,7 @@ static FREE: FreeList = FreeList::new(4096);
 #[repr(u8)]
 enum Stage {
     /// Not resumed yet; `held` is the delay.
+    #[allow(dead_code)] // All zero bytes are this.
     New = 0,
     /// Yielded `None` or itself; `held` is empty.
     Yielded = 1,
@@ -79,8 +80,8 @@ pub fn make_type(finish: Ref) -> Result<Ref> {
                 throw,
                 c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
             ),
-            method0!(c"close", close, c"close()\n--\n\n"),
-            method0!(c"get_loop", get_loop, c"get_loop()\n--\n\n"),
+            method0!(c"close", close, c"close($self, /)\n--\n\n"),
+            method0!(c"get_loop", get_loop, c"get_loop($self, /)\n--\n\n"),
         ])
         .attributes([attribute!(
             c"_asyncio_future_blocking",
@@ -407,9 +408,10 @@ pub fn materialise(task: &Ref) -> Result<Ref> {
 }
 
 unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter passes a live iterator.
     guard(ptr::null_mut(), || {
-        resume(unsafe { Ref::view(&slf) })?.into_next()
+        // SAFETY: the interpreter passes a live iterator.
+        let own = unsafe { Ref::view(&slf) };
+        resume(own)?.into_next()
     })
 }
 

@@ -16,13 +16,13 @@ use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{
     Args, Ref, Result, Slot, aside, boolean, none, raise, raise_object, string, tuple,
 };
-use crate::statics::{TypeCell, UNSET};
+use crate::statics::{TypeCell, unset};
 use crate::{attribute, method, method0, method1, unary_slot};
 
 use super::sleep::{self, Resumed};
 
-static SLEEP_FUNCTION: TypeCell = UNSET;
-static SLEEP: TypeCell = UNSET;
+static SLEEP_FUNCTION: TypeCell = unset();
+static SLEEP: TypeCell = unset();
 
 static FREE: FreeList = FreeList::new(1024);
 
@@ -81,7 +81,7 @@ pub fn make_types() -> Result<Ref> {
                 throw,
                 c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
             ),
-            method0!(c"close", close, c"close()\n--\n\n"),
+            method0!(c"close", close, c"close($self, /)\n--\n\n"),
         ])
         .attributes([
             attribute!(c"__name__", function_name),
@@ -235,9 +235,10 @@ fn resume(sleep: &Ref) -> Result<Resumed> {
 }
 
 unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter passes a live object.
     guard(ptr::null_mut(), || {
-        resume(unsafe { Ref::view(&slf) })?.into_next()
+        // SAFETY: the interpreter passes a live object.
+        let own = unsafe { Ref::view(&slf) };
+        resume(own)?.into_next()
     })
 }
 

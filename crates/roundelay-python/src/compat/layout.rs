@@ -28,6 +28,7 @@ pub struct BaseWords {
     /// The context: likewise `Task.get_context`.
     pub context: usize,
     /// The name: external readers of 3.14 follow it without looking.
+    #[cfg_attr(not(Py_3_14), allow(dead_code))]
     pub name: usize,
     /// The byte that tells external readers of 3.14 that a future is a task.
     pub is_task: usize,

@@ -8,8 +8,17 @@ use pyo3::ffi;
 use roundelay::{Clock, Pacer, Reactor, Readiness, Ready, TimerId, Timers};
 
 use crate::native::{Ref, Slot};
+use crate::statics::GilCell;
 
 use super::word::Word;
+
+/// How often this process is the child of a fork.
+static GENERATION: GilCell<u32> = GilCell::new(0);
+
+/// Notes that this process is a new child; see [`LoopData::reactor`].
+pub fn after_fork_in_child() {
+    GENERATION.set(GENERATION.get().wrapping_add(1));
+}
 
 /// A point in the loop's time in seconds, ordered as floats are. Never NaN.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
@@ -44,6 +53,8 @@ pub struct LoopData {
     pub watched: RefCell<HashMap<RawFd, Watch>>,
     /// Waits for descriptors. Gone once the loop is closed.
     pub reactor: RefCell<Option<std::sync::Arc<Reactor>>>,
+    /// The process that made the reactor, counted by `fork`.
+    generation: Cell<u32>,
     /// Wakes the reactor from other threads. Gone once the loop is closed.
     pub wakeup: RefCell<Option<roundelay::Wakeup>>,
     /// What the last wait found; kept for its memory.
@@ -86,6 +97,7 @@ impl LoopData {
             watched: RefCell::default(),
             wakeup: RefCell::new(Some(reactor.wakeup())),
             reactor: RefCell::new(Some(std::sync::Arc::new(reactor))),
+            generation: Cell::new(GENERATION.get()),
             readiness: RefCell::new(Readiness::new()),
             pacer: RefCell::new(Pacer::new()),
             resolution: clock.resolution().as_secs_f64(),
@@ -133,8 +145,29 @@ impl LoopData {
         now.as_nanos() as f64 / 1e9
     }
 
+    /// The reactor, if the loop is not closed. A forked child shares the kernel's list of descriptors with
+    /// its parent, so the first use there makes a reactor of its own, watching the same descriptors.
+    pub fn reactor(&self) -> std::io::Result<Option<std::sync::Arc<Reactor>>> {
+        let inherited = self.generation.replace(GENERATION.get()) != GENERATION.get();
+        if inherited && self.reactor.borrow().is_some() {
+            let own = Reactor::new()?;
+            for (fd, watch) in self.watched.borrow().iter() {
+                // A descriptor that the child has closed is not watched any more.
+                drop(own.add(*fd, watch.interest()));
+            }
+            self.wakeup.replace(Some(own.wakeup()));
+            // Dropping the inherited one leaves the parent's alone.
+            drop(self.reactor.replace(Some(std::sync::Arc::new(own))));
+        }
+        Ok(self.reactor.borrow().clone())
+    }
+
     /// Wakes the loop out of its wait, if it is not closed.
     pub fn wake(&self) {
+        if self.generation.get() != GENERATION.get() {
+            // A forked child has nobody to wake but its parent.
+            return;
+        }
         if let Some(wakeup) = &*self.wakeup.borrow() {
             wakeup.wake();
         }

@@ -14,13 +14,13 @@ use crate::native::{
     Raised, Ref, Result, Slot, boolean, dict, float, leave_context, none, raise_text, string,
     take_raised, text_of, tuple,
 };
-use crate::statics::{TypeCell, UNSET};
+use crate::statics::{TypeCell, unset};
 use crate::{attribute, method0, unary_slot};
 
 use super::object::native;
 
-static HANDLE: TypeCell = UNSET;
-static TIMER_HANDLE: TypeCell = UNSET;
+static HANDLE: TypeCell = unset();
+static TIMER_HANDLE: TypeCell = unset();
 
 static FREE: FreeList = FreeList::new(4096);
 static FREE_TIMERS: FreeList = FreeList::new(4096);
@@ -91,7 +91,7 @@ pub fn make_types() -> Result<(Ref, Ref)> {
         .methods([method0!(
             c"when",
             when,
-            c"when()\n--\n\nThe time of the call, in seconds of the loop's clock."
+            c"when($self, /)\n--\n\nThe time of the call, in seconds of the loop's clock."
         )])
         .attributes([
             attribute!(c"_when", when),
@@ -111,18 +111,22 @@ fn builder(name: &'static std::ffi::CStr) -> TypeBuilder {
         .collected(dealloc, traverse, clear)
         .slot(unary_slot!(Py_tp_repr, repr))
         .methods([
-            method0!(c"cancel", cancel, c"cancel()\n--\n\nCancel the callback."),
+            method0!(
+                c"cancel",
+                cancel,
+                c"cancel($self, /)\n--\n\nCancel the callback."
+            ),
             method0!(
                 c"cancelled",
                 cancelled,
-                c"cancelled()\n--\n\nWhether the callback was cancelled."
+                c"cancelled($self, /)\n--\n\nWhether the callback was cancelled."
             ),
             method0!(
                 c"get_context",
                 get_context,
-                c"get_context()\n--\n\nThe context that the callback runs in."
+                c"get_context($self, /)\n--\n\nThe context that the callback runs in."
             ),
-            method0!(c"_run", run_method, c"_run()\n--\n\n"),
+            method0!(c"_run", run_method, c"_run($self, /)\n--\n\n"),
         ])
         .attributes([
             attribute!(c"_callback", callback),
@@ -520,7 +524,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
             ffi::PyObject_GC_UnTrack(slf.cast());
-            ffi::PyObject_ClearWeakRefs(slf);
+            crate::compat::instance_dict::clear_weakrefs(slf);
             let handle = Ref::view(&slf);
             clear_fields(handle);
             if handle.is_exact(HANDLE.get()) {

@@ -17,7 +17,7 @@ use super::word::Word;
 /// Waits at most `timeout` (for ever if there is none), then queues the callbacks of what is ready, in
 /// the order in which the system reported it: reader before writer.
 pub fn poll(state: &LoopData, timeout: Option<Duration>) -> Result<()> {
-    let Some(reactor) = state.reactor.borrow().clone() else {
+    let Some(reactor) = state.reactor().or_else(raise_io)? else {
         return Ok(());
     };
     let mut readiness = state.readiness.take();

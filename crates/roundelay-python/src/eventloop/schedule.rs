@@ -181,6 +181,19 @@ fn check_callback(event_loop: &Ref, callback: &Ref, method: &str) -> Result<()> 
 /// `call_soon(callback, *args, context=None)`
 pub fn call_soon_method(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
     let state = data(event_loop);
+    if let ([callback, rest @ ..], true) = (args.positional, args.no_keywords())
+        && rest.len() < 2
+        && !state.closed.get()
+        && !state.debug.get()
+    {
+        let arguments = match rest.first() {
+            Some(only) => handle::Arguments::One(only.clone()),
+            None => handle::Arguments::None,
+        };
+        let handle = handle::make(event_loop, callback, arguments, None)?;
+        state.push(Word::handle(handle.clone()));
+        return Ok(handle);
+    }
     let Call {
         callback,
         arguments,

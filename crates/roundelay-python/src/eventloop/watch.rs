@@ -29,7 +29,8 @@ impl Watch {
         }
     }
 
-    fn interest(&self) -> Interest {
+    /// What the reactor has to watch for.
+    pub fn interest(&self) -> Interest {
         Interest {
             readable: self.reader.is_some(),
             writable: self.writer.is_some(),
@@ -119,7 +120,7 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
 
 /// Registers first and remembers second, so that a refused descriptor leaves nothing behind.
 fn insert(state: &LoopData, fd: RawFd, side: Side, handle: Ref) -> std::io::Result<Option<Ref>> {
-    let Some(reactor) = state.reactor.borrow().clone() else {
+    let Some(reactor) = state.reactor()? else {
         return Ok(None);
     };
     let mut watched = state.watched.borrow_mut();
@@ -161,7 +162,7 @@ fn remove(event_loop: &Ref, fd: RawFd, side: Side) -> Result<bool> {
 /// Takes the handle out and tells the reactor. A descriptor that was closed meanwhile is no error: the
 /// system has forgotten it by itself.
 fn take(state: &LoopData, fd: RawFd, side: Side) -> Option<Ref> {
-    let reactor = state.reactor.borrow().clone();
+    let reactor = state.reactor().ok().flatten();
     let mut watched = state.watched.borrow_mut();
     let watch = watched.get_mut(&fd)?;
     let handle = watch.side(side).take();

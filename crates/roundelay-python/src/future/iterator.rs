@@ -9,14 +9,14 @@ use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Args, Raised, Ref, Result, Slot, none, raise, raise_object};
-use crate::statics::{TypeCell, UNSET};
+use crate::statics::{TypeCell, unset};
 use crate::{method, method0, method1};
 
 use super::body::body;
 use super::outcome;
 
 /// The type of the iterator.
-pub static ITERATOR: TypeCell = UNSET;
+pub static ITERATOR: TypeCell = unset();
 
 static FREE: FreeList = FreeList::new(1024);
 
@@ -47,7 +47,7 @@ pub fn make_type() -> Result<Ref> {
                 throw,
                 c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
             ),
-            method0!(c"close", close, c"close()\n--\n\n"),
+            method0!(c"close", close, c"close($self, /)\n--\n\n"),
         ])
         .build(None)?;
     ITERATOR.set(type_of_class(&class));
@@ -105,8 +105,7 @@ unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
             Next::Return(value) => {
                 // Null without an exception is StopIteration with None: the cheap way to return None.
                 if !value.is_none() {
-                    // SAFETY: a live value.
-                    unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
+                    crate::compat::stop_value::raise(value);
                 }
                 Err(Raised)
             }

@@ -15,8 +15,8 @@ use super::waiters::{Waiter, Waiters};
 /// The table of methods.
 pub fn methods() -> Vec<ffi::PyMethodDef> {
     vec![
-        method0!(c"result", outcome_result, c"result()\n--\n\nReturn the result this future represents."),
-        method0!(c"exception", exception, c"exception()\n--\n\nReturn the exception that was set, or None."),
+        method0!(c"result", outcome_result, c"result($self, /)\n--\n\nReturn the result this future represents."),
+        method0!(c"exception", exception, c"exception($self, /)\n--\n\nReturn the exception that was set, or None."),
         method1!(c"set_result", set_result, c"set_result($self, result, /)\n--\n\nMark the future done and set its result."),
         method1!(
             c"set_exception",
@@ -34,13 +34,13 @@ pub fn methods() -> Vec<ffi::PyMethodDef> {
             c"remove_done_callback($self, fn, /)\n--\n\nRemove all instances of a callback from the \"call when done\" list."
         ),
         method!(c"cancel", cancel, c"cancel($self, msg=None)\n--\n\nCancel the future and schedule callbacks."),
-        method0!(c"cancelled", cancelled, c"cancelled()\n--\n\nReturn True if the future was cancelled."),
-        method0!(c"done", done, c"done()\n--\n\nReturn True if the future is done."),
-        method0!(c"get_loop", get_loop, c"get_loop()\n--\n\nReturn the event loop the Future is bound to."),
+        method0!(c"cancelled", cancelled, c"cancelled($self, /)\n--\n\nReturn True if the future was cancelled."),
+        method0!(c"done", done, c"done($self, /)\n--\n\nReturn True if the future is done."),
+        method0!(c"get_loop", get_loop, c"get_loop($self, /)\n--\n\nReturn the event loop the Future is bound to."),
         method0!(
             c"_make_cancelled_error",
             make_cancelled_error,
-            c"_make_cancelled_error()\n--\n\nCreate the CancelledError to raise if the Future is cancelled."
+            c"_make_cancelled_error($self, /)\n--\n\nCreate the CancelledError to raise if the Future is cancelled."
         ),
         classmethod1!(c"__class_getitem__", class_getitem, c"See PEP 585"),
     ]
@@ -105,46 +105,49 @@ pub fn add_done_callback(future: &Ref, args: Args<'_>) -> Result<Ref> {
     Ok(none())
 }
 
-/// `remove_done_callback(fn)`: compares with `==`, which may run any code, so the list is taken apart
-/// first; what is added meanwhile comes behind.
+/// `remove_done_callback(fn)`: compares with `==`, which may run any code. So what is there is compared
+/// from a snapshot, and those that were equal are removed from what is there by then.
 pub fn remove_done_callback(future: &Ref, callback: &Ref) -> Result<Ref> {
     let fut = body(future);
     outcome::ensure_alive(fut)?;
+    let mut equal = Vec::new();
+    for waiter in snapshot(future) {
+        let same = match &waiter {
+            Waiter::Gather(_) => false,
+            Waiter::Task(task) => wakeup::is_wakeup_of(callback, task)?,
+            Waiter::Call(candidate, _) => candidate.equals(callback)?,
+        };
+        if same {
+            equal.push(waiter);
+        }
+    }
     if !fut.is_pending() {
         return integer(0);
     }
-    let mut kept = Vec::new();
-    let mut removed = 0;
-    let mut failed = None;
-    for waiter in fut.waiters.take().into_vec() {
-        let same = match (&failed, &waiter) {
-            (Some(_), _) | (None, Waiter::Gather(_)) => Ok(false),
-            (None, Waiter::Task(task)) => wakeup::is_wakeup_of(callback, task),
-            (None, Waiter::Call(candidate, _)) => candidate.clone().equals(callback),
-        };
-        match same {
-            Ok(true) => removed += 1,
-            Ok(false) => kept.push(waiter),
-            Err(error) => {
-                failed = Some(error);
-                kept.push(waiter);
-            }
+    let mut removed = Vec::new();
+    let mut kept = fut.waiters.take().into_vec();
+    for gone in equal {
+        if let Some(place) = kept.iter().position(|waiter| waiter.is_same(&gone)) {
+            removed.push(kept.remove(place));
         }
     }
-    let added_meanwhile = fut.waiters.take().into_vec();
-    kept.extend(added_meanwhile);
-    if fut.is_pending() {
-        fut.waiters.restore(Waiters::from_vec(kept));
-    } else {
-        // A comparison finished the future: those that were set aside are told as the others were.
-        for waiter in kept {
-            outcome::schedule(future, waiter)?;
-        }
+    fut.waiters.restore(Waiters::from_vec(kept));
+    let count = removed.len();
+    // Only now: letting go of them may run any code.
+    drop(removed);
+    integer(count as u64)
+}
+
+/// Who waits, in order, each counted anew. Empty once the future is done.
+fn snapshot(future: &Ref) -> Vec<Waiter> {
+    let fut = body(future);
+    if !fut.is_pending() {
+        return vec![];
     }
-    match failed {
-        Some(error) => Err(error),
-        None => integer(removed),
-    }
+    let waiters = fut.waiters.take().into_vec();
+    let copies = waiters.iter().map(Waiter::copied).collect();
+    fut.waiters.restore(Waiters::from_vec(waiters));
+    copies
 }
 
 fn cancel(future: &Ref, args: Args<'_>) -> Result<Ref> {
@@ -228,30 +231,8 @@ fn callbacks(future: &Ref) -> Result<Ref> {
     if fut.waiters.is_empty() || !fut.is_pending() {
         return Ok(none());
     }
-    // Showing needs objects that waiting does not; making them calls into Python, so the waiters are
-    // copied out first.
-    let waiters = fut.waiters.take();
-    let mut copies = Vec::new();
-    let shown = match waiters {
-        Waiters::Task(task) => {
-            copies.push(Waiter::Task(task.clone()));
-            Waiters::Task(task)
-        }
-        Waiters::Gather(gather) => {
-            copies.push(Waiter::Gather(gather.clone()));
-            Waiters::Gather(gather)
-        }
-        Waiters::List(list) => {
-            copies.extend(list.iter().map(|waiter| match waiter {
-                Waiter::Task(task) => Waiter::Task(task.clone()),
-                Waiter::Gather(gather) => Waiter::Gather(gather.clone()),
-                Waiter::Call(callback, context) => Waiter::Call(callback.clone(), context.clone()),
-            }));
-            Waiters::List(list)
-        }
-        Waiters::None => Waiters::None,
-    };
-    fut.waiters.restore(shown);
+    // Showing needs objects that waiting does not, and making them calls into Python.
+    let copies = snapshot(future);
     let mut pairs = Vec::new();
     for waiter in copies {
         pairs.push(match waiter {

@@ -11,14 +11,14 @@ use crate::native::gc::{FreeList, generic_alloc, release, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Args, Ref, Result};
-use crate::statics::{TypeCell, UNSET};
+use crate::statics::{TypeCell, unset};
 use crate::{init_slot, unary_slot};
 
 use super::body::{FutureBody, State, body};
 use super::{members, outcome};
 
 /// The type `roundelay.Future`.
-pub static FUTURE: TypeCell = UNSET;
+pub static FUTURE: TypeCell = unset();
 
 static FREE: FreeList = FreeList::new(1024);
 

@@ -17,6 +17,26 @@ pub enum Waiter {
     Call(Ref, Ref),
 }
 
+impl Waiter {
+    /// The same party, counted anew.
+    pub fn copied(&self) -> Self {
+        match self {
+            Self::Task(task) => Self::Task(task.clone()),
+            Self::Gather(gather) => Self::Gather(gather.clone()),
+            Self::Call(callback, context) => Self::Call(callback.clone(), context.clone()),
+        }
+    }
+
+    /// Whether both are the same party, by identity.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Task(a), Self::Task(b)) | (Self::Gather(a), Self::Gather(b)) => a.is(b),
+            (Self::Call(a, in_a), Self::Call(b, in_b)) => a.is(b) && in_a.is(in_b),
+            _ => false,
+        }
+    }
+}
+
 /// What a slot held.
 pub enum Waiters {
     /// Nobody.
@@ -26,6 +46,7 @@ pub enum Waiters {
     /// One gather.
     Gather(Ref),
     /// Any number, in the order they were added.
+    #[allow(clippy::box_collection)] // One word in the slot, not three.
     List(Box<Vec<Waiter>>),
 }
 

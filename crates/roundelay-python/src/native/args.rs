@@ -50,11 +50,6 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// The number of positional arguments.
-    pub fn len(&self) -> usize {
-        self.positional.len()
-    }
-
     /// Whether there are no keyword arguments.
     #[inline]
     pub fn no_keywords(&self) -> bool {

@@ -118,12 +118,6 @@ impl Ref {
         }
     }
 
-    /// Whether the object can be called.
-    pub fn is_callable(&self) -> bool {
-        // SAFETY: live.
-        unsafe { ffi::PyCallable_Check(self.as_ptr()) != 0 }
-    }
-
     /// `isinstance(self, cls)` for exception classes given as a live class or tuple.
     pub fn is_exception_of(&self, class: *mut ffi::PyObject) -> bool {
         // SAFETY: both live.

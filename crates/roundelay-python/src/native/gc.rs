@@ -17,7 +17,9 @@ unsafe extern "C" {
 /// Starts tracking the object, unless it is tracked already.
 #[inline]
 pub fn track(object: &Ref) {
-    if !object.is_tracked() {
+    // SAFETY: objects of types with the collector's flag have its header in front of them; its first word
+    // is not zero while the object is tracked (builds with the GIL).
+    if unsafe { object.as_ptr().cast::<usize>().sub(2).read() } == 0 {
         // SAFETY: a fully built object of a type with the collector's flag.
         unsafe { ffi::PyObject_GC_Track(object.as_ptr().cast()) };
     }

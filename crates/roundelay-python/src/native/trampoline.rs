@@ -79,9 +79,10 @@ macro_rules! method0 {
             slf: *mut pyo3::ffi::PyObject,
             _: *mut pyo3::ffi::PyObject,
         ) -> *mut pyo3::ffi::PyObject {
-            // SAFETY: the interpreter passes a live object for the duration of the call.
             $crate::native::trampoline::guard_object(|| {
-                $function(unsafe { $crate::native::Ref::view(&slf) })
+                // SAFETY: the interpreter passes a live object for the duration of the call.
+                let slf = unsafe { $crate::native::Ref::view(&slf) };
+                $function(slf)
             })
         }
         pyo3::ffi::PyMethodDef {
@@ -103,12 +104,14 @@ macro_rules! method1 {
             slf: *mut pyo3::ffi::PyObject,
             arg: *mut pyo3::ffi::PyObject,
         ) -> *mut pyo3::ffi::PyObject {
-            // SAFETY: the interpreter passes live objects for the duration of the call.
-            $crate::native::trampoline::guard_object(|| unsafe {
-                $function(
-                    $crate::native::Ref::view(&slf),
-                    $crate::native::Ref::view(&arg),
-                )
+            $crate::native::trampoline::guard_object(|| {
+                // SAFETY: the interpreter passes live objects for the duration of the call.
+                unsafe {
+                    $function(
+                        $crate::native::Ref::view(&slf),
+                        $crate::native::Ref::view(&arg),
+                    )
+                }
             })
         }
         pyo3::ffi::PyMethodDef {
@@ -159,8 +162,11 @@ macro_rules! attribute {
             slf: *mut pyo3::ffi::PyObject,
             _: *mut std::ffi::c_void,
         ) -> *mut pyo3::ffi::PyObject {
-            // SAFETY: the interpreter passes a live object for the duration of the call.
-            $crate::native::trampoline::guard_object(|| $get(unsafe { $crate::native::Ref::view(&slf) }))
+            $crate::native::trampoline::guard_object(|| {
+                // SAFETY: the interpreter passes a live object for the duration of the call.
+                let slf = unsafe { $crate::native::Ref::view(&slf) };
+                $get(slf)
+            })
         }
         pyo3::ffi::PyGetSetDef {
             name: $name.as_ptr(),
@@ -177,9 +183,10 @@ macro_rules! attribute {
 macro_rules! unary_slot {
     ($slot:ident, $function:path) => {{
         unsafe extern "C" fn wrapper(slf: *mut pyo3::ffi::PyObject) -> *mut pyo3::ffi::PyObject {
-            // SAFETY: the interpreter passes a live object for the duration of the call.
             $crate::native::trampoline::guard_object(|| {
-                $function(unsafe { $crate::native::Ref::view(&slf) })
+                // SAFETY: the interpreter passes a live object for the duration of the call.
+                let slf = unsafe { $crate::native::Ref::view(&slf) };
+                $function(slf)
             })
         }
         (pyo3::ffi::$slot, wrapper as *mut std::ffi::c_void)
@@ -198,7 +205,8 @@ macro_rules! init_slot {
             $crate::native::trampoline::guard(-1, || {
                 $crate::native::args::from_tuple(args, kwargs, |args| {
                     // SAFETY: the interpreter passes a live object for the duration of the call.
-                    $function(unsafe { $crate::native::Ref::view(&slf) }, args)
+                    let slf = unsafe { $crate::native::Ref::view(&slf) };
+                    $function(slf, args)
                 })
                 .map(|()| 0)
             })
@@ -219,7 +227,8 @@ macro_rules! call_slot {
             $crate::native::trampoline::guard_object(|| {
                 $crate::native::args::from_tuple(args, kwargs, |args| {
                     // SAFETY: the interpreter passes a live object for the duration of the call.
-                    $function(unsafe { $crate::native::Ref::view(&slf) }, args)
+                    let slf = unsafe { $crate::native::Ref::view(&slf) };
+                    $function(slf, args)
                 })
             })
         }

@@ -19,12 +19,12 @@ pub fn methods() -> Vec<ffi::PyMethodDef> {
         method0!(
             c"cancelling",
             cancelling,
-            c"cancelling()\n--\n\nReturn the count of the task's cancellation requests."
+            c"cancelling($self, /)\n--\n\nReturn the count of the task's cancellation requests."
         ),
         method0!(
             c"uncancel",
             uncancel,
-            c"uncancel()\n--\n\nDecrement the task's count of cancellation requests."
+            c"uncancel($self, /)\n--\n\nDecrement the task's count of cancellation requests."
         ),
         method!(
             c"get_stack",
@@ -36,15 +36,15 @@ pub fn methods() -> Vec<ffi::PyMethodDef> {
             print_stack,
             c"print_stack($self, *, limit=None, file=None)\n--\n\nPrint the stack or traceback for this task's coroutine."
         ),
-        method0!(c"get_name", get_name, c"get_name()\n--\n\nReturn the name of the task."),
+        method0!(c"get_name", get_name, c"get_name($self, /)\n--\n\nReturn the name of the task."),
         method1!(c"set_name", set_name, c"set_name($self, value, /)\n--\n\nSet the name of the task."),
-        method0!(c"get_coro", get_coro, c"get_coro()\n--\n\nReturn the coroutine wrapped by the task."),
+        method0!(c"get_coro", get_coro, c"get_coro($self, /)\n--\n\nReturn the coroutine wrapped by the task."),
     ];
     #[cfg(Py_3_12)]
     all.push(method0!(
         c"get_context",
         get_context,
-        c"get_context()\n--\n\nReturn the context that the task runs in."
+        c"get_context($self, /)\n--\n\nReturn the context that the task runs in."
     ));
     all.shrink_to_fit();
     all
@@ -125,11 +125,8 @@ pub fn get_name(task: &Ref) -> Result<Ref> {
     let fields = body(task);
     // From 3.14 on an unnamed task keeps its number here, see `compat::registry`.
     // SAFETY: live.
-    if let Some(name) = fields
-        .name
-        .get()
-        .filter(|name| unsafe { ffi::PyUnicode_Check(name.as_ptr()) != 0 })
-    {
+    let is_text = |name: &Ref| unsafe { ffi::PyUnicode_Check(name.as_ptr()) != 0 };
+    if let Some(name) = fields.name.get().filter(is_text) {
         return Ok(name);
     }
     if fields.number.get() == 0 {

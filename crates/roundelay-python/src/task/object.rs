@@ -15,13 +15,13 @@ use crate::native::gc::{FreeList, generic_alloc};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, aside, boolean, dict, raise_text, repr, string};
-use crate::statics::{GilCell, TypeCell, UNSET};
+use crate::statics::{GilCell, TypeCell, unset};
 
 use super::body::{TaskBody, body};
 use super::{eager, members, wakeup};
 
 /// The type `roundelay.Task`.
-pub static TASK: TypeCell = UNSET;
+pub static TASK: TypeCell = unset();
 
 /// Finished tasks whose memory is kept: enough for a wide gather not to go through the system each time.
 static FREE: FreeList = FreeList::new(300_000);

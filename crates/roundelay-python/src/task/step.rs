@@ -58,6 +58,7 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
     }
     let then = step(&task, thrown);
     leave_context(&context, then.is_err());
+    crate::compat::stop_value::forget();
     if let Some(vars) = shared
         && fields.context.peek() == context.as_ptr()
         // Held here and by the task.
@@ -68,7 +69,7 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
     drop(context);
     let then = match then {
         Ok(then) => then,
-        Err(Raised) => return report(&task, event_loop),
+        Err(_) => return report(&task, event_loop),
     };
     match then {
         Then::Again => {
@@ -243,10 +244,7 @@ fn stop_iteration_value() -> Option<Ref> {
         return None;
     }
     let stop = take_raised()?;
-    match string("value").and_then(|name| stop.getattr(&name)) {
-        Ok(value) => Some(value),
-        Err(_) => None,
-    }
+    string("value").and_then(|name| stop.getattr(&name)).ok()
 }
 
 /// The coroutine returned.

@@ -12,14 +12,14 @@ use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Args, Ref, Result, Slot, none, raise, string, take_raised};
-use crate::statics::{TypeCell, UNSET};
+use crate::statics::{TypeCell, unset};
 use crate::{attribute, call_slot};
 
 use super::body::body;
 use super::step::{self, resume_elsewhere};
 
 /// The type of both callables.
-static STEPPER: TypeCell = UNSET;
+static STEPPER: TypeCell = unset();
 
 static FREE: FreeList = FreeList::new(256);
 
