@@ -3,11 +3,13 @@
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from . import _core, compat
 
 __all__ = ["EventLoop", "new_event_loop"]
+
+_Ts = TypeVarTuple("_Ts")
 
 
 class _NoSelector:
@@ -27,6 +29,9 @@ class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
     subprocesses, the executor and error reports are asyncio's own code on top of them.
     """
 
+    # asyncio's own, by signal number.
+    _signal_handlers: dict[int, asyncio.Handle]
+
     def __init__(self) -> None:
         asyncio.SelectorEventLoop.__init__(self, _NoSelector())  # type: ignore[arg-type]
         compat.show_native_tasks()
@@ -34,7 +39,7 @@ class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
     # Signals come through the self-pipe. While a handler wants them, it counts as a descriptor that is
     # watched: the loop then polls in every turn, so that a busy program serves them as asyncio does.
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], Any], *args: *_Ts) -> None:
         """Add a handler for a signal. UNIX only; on the main thread only."""
         super().add_signal_handler(sig, callback, *args)
         self._internal_fds = 0
