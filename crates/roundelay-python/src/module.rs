@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::combinators::{create, gather, sleep, sleep_call};
+use crate::combinators::{create, gather, sleep, sleep_call, sleep_future};
 use crate::compat::{awaited_by, context, current, layout, registry, stop_value};
 use crate::eventloop::{self, handle};
 use crate::future;
@@ -68,7 +68,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"gather", gather::gather, c"gather(*coros_or_futures, return_exceptions=False)\n--\n\nReturn a future aggregating results from the given coroutines/futures."),
         method!(c"create_task", create::create_task, c"create_task(coro, **kwargs)\n--\n\nSchedule the execution of a coroutine object in a spawn task."),
         method!(c"ensure_future", create::ensure_future_function, c"ensure_future(coro_or_future, *, loop=None)\n--\n\nWrap a coroutine or an awaitable in a future."),
-        method!(c"_set_result_unless_cancelled", sleep::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
+        method!(c"_set_result_unless_cancelled", sleep_future::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
         method0!(c"_after_fork", after_fork, c"_after_fork($module, /)\n--\n\nFor os.register_at_fork(after_in_child=...)."),
         method0!(c"_native_tasks", native_tasks, c"_native_tasks()\n--\n\nAll native tasks that are not done (up to Python 3.13)."),

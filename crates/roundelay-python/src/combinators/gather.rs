@@ -1,9 +1,7 @@
 //! `gather`: many awaitables, one future with the list of their results.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
-use std::hash::{BuildHasherDefault, Hasher};
 
 use pyo3::ffi;
 
@@ -16,22 +14,20 @@ use crate::imports::{imports, names};
 use crate::native::args::matches;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
-use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, boolean, list, none, raise_text, string};
 use crate::statics::{TypeCell, unset};
 use crate::task::object::forget_destroy_pending;
-use crate::{attribute, call_slot, method};
+use crate::{attribute, method};
 
 use super::create::ensure_future;
+use super::gather_callback::{self, child_callback};
+use super::gather_seen::Seen;
 
 /// The type of the future that `gather` returns.
 pub static GATHERING: TypeCell = unset();
 
-/// The type of the callback that children which are not native get.
-static CHILD_CALLBACK: TypeCell = unset();
-
 static FREE: FreeList = FreeList::new(256);
-static FREE_CALLBACKS: FreeList = FreeList::new(256);
 
 const SIZE: usize = BODY + size_of::<GatherBody>();
 
@@ -74,44 +70,7 @@ pub fn make_types(future_class: &Ref) -> Result<()> {
         .build(Some(future_class))?;
     adjust_type(&class);
     GATHERING.set(type_of_class(&class));
-    let class = TypeBuilder::new(c"roundelay.GatherCallback", size_of::<ChildCallback>())
-        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
-        .collected(callback_dealloc, callback_traverse, callback_clear)
-        .slot(call_slot!(call_callback))
-        .attributes([
-            attribute!(c"__name__", callback_name),
-            attribute!(c"__qualname__", callback_qualname),
-        ])
-        .build(None)?;
-    CHILD_CALLBACK.set(type_of_class(&class));
-    Ok(())
-}
-
-/// Pointers are aligned to sixteen bytes; one multiplication spreads them well enough.
-#[derive(Default)]
-struct PointerHasher(u64);
-
-impl Hasher for PointerHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only pointers are hashed");
-    }
-    fn write_usize(&mut self, value: usize) {
-        self.0 = (value as u64 >> 4)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .rotate_left(20);
-    }
-}
-
-/// Arguments seen so far with the child of each. Coroutines and native futures are told apart by
-/// identity, which is what their `==` means; anything else goes through a dict as in asyncio.
-enum Seen<'a> {
-    None,
-    Pointers(HashSet<usize, BuildHasherDefault<PointerHasher>>),
-    Few(Vec<(&'a Ref, Ref)>),
-    Dict(Ref),
+    gather_callback::make_type()
 }
 
 /// `gather(*coros_or_futures, return_exceptions=False)`
@@ -212,76 +171,6 @@ fn adopt(outer: &Ref, child: &Ref, done: &mut Vec<Ref>) -> Result<()> {
     Ok(())
 }
 
-impl<'a> Seen<'a> {
-    fn for_arguments(arguments: &'a [Ref]) -> Result<Self> {
-        // SAFETY: live.
-        let plain = |argument: &Ref| unsafe {
-            ffi::PyCoro_CheckExact(argument.as_ptr()) != 0 || future::native(argument).is_some()
-        };
-        Ok(match arguments.len() {
-            _ if !arguments.iter().all(plain) => Seen::Dict(crate::native::dict(&[])?),
-            1 => Seen::None,
-            2..=8 => Seen::Few(Vec::new()),
-            many => Seen::Pointers(HashSet::with_capacity_and_hasher(
-                many,
-                BuildHasherDefault::default(),
-            )),
-        })
-    }
-
-    /// The child of an argument that was there before.
-    #[inline]
-    fn find(&self, argument: &Ref, before: &[Ref], children: &[Ref]) -> Result<Option<Ref>> {
-        match self {
-            Seen::None => Ok(None),
-            Seen::Few(few) => Ok(few
-                .iter()
-                .find(|(known, _)| known.is(argument))
-                .map(|(_, child)| child.clone())),
-            Seen::Pointers(pointers) => {
-                if !pointers.contains(&(argument.as_ptr() as usize)) {
-                    return Ok(None);
-                }
-                let place = before.iter().position(|known| known.is(argument));
-                Ok(place.map(|place| children[place].clone()))
-            }
-            Seen::Dict(known) => {
-                // SAFETY: live; what the dict returns is borrowed and counted at once.
-                let child =
-                    unsafe { ffi::PyDict_GetItemWithError(known.as_ptr(), argument.as_ptr()) };
-                if child.is_null() {
-                    return if crate::native::raised() {
-                        Err(crate::native::Raised)
-                    } else {
-                        Ok(None)
-                    };
-                }
-                // SAFETY: as above.
-                Ok(Some(unsafe { Ref::borrowed(child) }))
-            }
-        }
-    }
-
-    #[inline]
-    fn remember(&mut self, argument: &'a Ref, child: &Ref) -> Result<()> {
-        match self {
-            Seen::None => Ok(()),
-            Seen::Few(few) => {
-                few.push((argument, child.clone()));
-                Ok(())
-            }
-            Seen::Pointers(pointers) => {
-                pointers.insert(argument.as_ptr() as usize);
-                Ok(())
-            }
-            // SAFETY: all live.
-            Seen::Dict(known) => crate::native::check(unsafe {
-                ffi::PyDict_SetItem(known.as_ptr(), argument.as_ptr(), child.as_ptr())
-            }),
-        }
-    }
-}
-
 /// The entry of the ring for a child whose waiter slot holds the gather.
 #[inline]
 pub fn child_done_in_slot(child: &Ref) -> Result<()> {
@@ -330,7 +219,7 @@ fn make_cancelled_error(child: &Ref) -> Result<Ref> {
 }
 
 /// A child is done: the first exception ends the gather, the last child fills it.
-fn child_done(outer: &Ref, child: &Ref) -> Result<()> {
+pub fn child_done(outer: &Ref, child: &Ref) -> Result<()> {
     let own = body(outer);
     own.finished.set(own.finished.get() + 1);
     if let Some(caller) = own.caller.get() {
@@ -502,80 +391,6 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
                 clear_fields,
             )
         };
-        Ok(())
-    });
-}
-
-/// The callback of a child that is not native.
-#[repr(C)]
-struct ChildCallback {
-    head: ffi::PyObject,
-    outer: Slot,
-}
-
-fn callback_fields(callback: &Ref) -> &ChildCallback {
-    // SAFETY: only called for instances of `CHILD_CALLBACK`, which cannot be subclassed.
-    unsafe { &*callback.as_ptr().cast() }
-}
-
-/// A callable for `add_done_callback` that tells the gather.
-pub fn child_callback(outer: Ref) -> Result<Ref> {
-    // SAFETY: the type is made and this is its size.
-    let callback =
-        unsafe { FREE_CALLBACKS.allocate(CHILD_CALLBACK.get(), size_of::<ChildCallback>()) }?;
-    callback_fields(&callback).outer.set(outer);
-    track(&callback);
-    Ok(callback)
-}
-
-fn call_callback(callback: &Ref, args: Args<'_>) -> Result<Ref> {
-    let child = args.one("_done_callback")?;
-    if let Some(outer) = callback_fields(callback).outer.get() {
-        child_done(&outer, child)?;
-    }
-    Ok(none())
-}
-
-fn callback_name(_: &Ref) -> Result<Ref> {
-    string("_done_callback")
-}
-
-fn callback_qualname(_: &Ref) -> Result<Ref> {
-    string("gather.<locals>._done_callback")
-}
-
-unsafe extern "C" fn callback_traverse(
-    slf: *mut ffi::PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: called by the collector with a live callback.
-    unsafe {
-        let callback = Ref::view(&slf);
-        let status = visit(callback.type_ptr().cast(), arg);
-        if status != 0 {
-            return status;
-        }
-        callback_fields(callback).outer.traverse(visit, arg)
-    }
-}
-
-unsafe extern "C" fn callback_clear(slf: *mut ffi::PyObject) -> c_int {
-    guard(0, || {
-        // SAFETY: called by the collector with a live callback.
-        drop(callback_fields(unsafe { Ref::view(&slf) }).outer.take());
-        Ok(0)
-    })
-}
-
-unsafe extern "C" fn callback_dealloc(slf: *mut ffi::PyObject) {
-    guard((), || {
-        // SAFETY: called when the last reference is gone; the memory is given back last.
-        unsafe {
-            ffi::PyObject_GC_UnTrack(slf.cast());
-            drop(callback_fields(Ref::view(&slf)).outer.take());
-            FREE_CALLBACKS.recycle(slf);
-        }
         Ok(())
     });
 }

@@ -2,5 +2,9 @@
 
 pub mod create;
 pub mod gather;
+pub mod gather_callback;
+mod gather_seen;
 pub mod sleep;
 pub mod sleep_call;
+pub mod sleep_delay;
+pub mod sleep_future;

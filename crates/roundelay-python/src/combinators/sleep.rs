@@ -10,23 +10,23 @@ use std::ptr;
 
 use pyo3::ffi;
 
-use crate::eventloop::{self, LoopData, Word, handle};
+use crate::eventloop;
+use crate::future;
 use crate::future::iterator::thrown_exception;
-use crate::future::{self, Waiter, outcome};
-use crate::imports::{imports, names};
+use crate::imports::names;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Args, Raised, Ref, Result, Slot, boolean, none, raise, raise_object};
-use crate::statics::{Once, TypeCell, unset};
-use crate::task::{self, Sleeping};
+use crate::statics::{TypeCell, unset};
+
 use crate::{attribute, method, method0, method1};
+
+use super::sleep_delay::{after, is_not_positive, refuse_nan};
+use super::sleep_future::{FINISH, start_timer};
 
 /// The type of the iterator.
 pub static SLEEP_WAIT: TypeCell = unset();
-
-/// `set_result_unless_cancelled(future, result)`, what the timer of a real future calls.
-static FINISH: Once<Ref> = Once::new();
 
 static FREE: FreeList = FreeList::new(4096);
 
@@ -199,66 +199,6 @@ fn start(wait: &Ref) -> Result<Resumed> {
     }
 }
 
-/// Whether the delay is a number of the two exact types and not positive, which needs no call to see.
-#[inline]
-pub fn is_plainly_zero(delay: &Ref) -> bool {
-    // SAFETY: live; exact types are checked before their values are read.
-    unsafe {
-        if ffi::PyLong_CheckExact(delay.as_ptr()) != 0 {
-            let mut overflow = 0;
-            let value = ffi::PyLong_AsLongAndOverflow(delay.as_ptr(), &mut overflow);
-            return overflow < 0 || (overflow == 0 && value <= 0);
-        }
-        ffi::PyFloat_CheckExact(delay.as_ptr()) != 0
-            && ffi::PyFloat_AS_DOUBLE(delay.as_ptr()) <= 0.0
-    }
-}
-
-/// `delay <= 0`
-fn is_not_positive(delay: &Ref) -> Result<bool> {
-    if is_plainly_zero(delay) {
-        return Ok(true);
-    }
-    let zero = crate::native::integer(0)?;
-    // SAFETY: both live.
-    match unsafe { ffi::PyObject_RichCompareBool(delay.as_ptr(), zero.as_ptr(), ffi::Py_LE) } {
-        -1 => Err(Raised),
-        value => Ok(value != 0),
-    }
-}
-
-/// Since 3.13 `sleep(nan)` is an error.
-fn refuse_nan(delay: &Ref) -> Result<()> {
-    #[cfg(Py_3_13)]
-    {
-        let value = delay.to_f64()?;
-        if value.is_nan() {
-            // SAFETY: a static exception class.
-            return raise(
-                unsafe { ffi::PyExc_ValueError },
-                c"Invalid delay: NaN (not a number)",
-            );
-        }
-    }
-    #[cfg(not(Py_3_13))]
-    let _ = delay;
-    Ok(())
-}
-
-/// `loop.time() + delay`: the number, and the object if the sum is not a plain float.
-pub fn after(state: &LoopData, delay: &Ref) -> Result<(f64, Option<Ref>)> {
-    let now = state.time();
-    // SAFETY: live; the sum is a new reference or null.
-    unsafe {
-        if ffi::PyFloat_CheckExact(delay.as_ptr()) != 0 {
-            return Ok((now + ffi::PyFloat_AS_DOUBLE(delay.as_ptr()), None));
-        }
-        let now = crate::native::float(now)?;
-        let sum = Ref::owned_or_raised(ffi::PyNumber_Add(now.as_ptr(), delay.as_ptr()))?;
-        Ok((sum.to_f64()?, Some(sum)))
-    }
-}
-
 /// Sends the rest of the sleep through a real future and its timer.
 fn delegate(wait: &Ref, future: &Ref, timer: &Ref) -> Result<()> {
     let iterator = future.call_method(&names().iter_await, [])?;
@@ -318,7 +258,7 @@ pub fn throw_into(wait: &Ref, exception: Ref) -> Result<Ref> {
     raise_object(exception)
 }
 
-/// The real future behind a sleep that yielded itself to someone who is not a native task.
+/// A real future and its timer for a sleep that yielded itself to someone who is not a native task.
 fn real_future(wait: &Ref) -> Result<Ref> {
     if let Some(future) = delegated(wait, 2) {
         return Ok(future);
@@ -330,80 +270,6 @@ fn real_future(wait: &Ref) -> Result<Ref> {
     delegate(wait, &future, &timer)?;
     // The yield has happened already: the iterator's next resumption asks for the outcome.
     future::body(&future).blocking.set(true);
-    Ok(future)
-}
-
-fn start_timer(event_loop: &Ref, when: f64, future: &Ref, result: &Ref) -> Result<Ref> {
-    let args = handle::Arguments::Many(crate::native::tuple(&[future, result])?);
-    let timer = handle::make_timer(event_loop, when, None, FINISH.get(), args, None)?;
-    let id = eventloop::data(event_loop).add_timer(when, Word::handle(timer.clone()));
-    handle::scheduled(&timer, id);
-    Ok(timer)
-}
-
-/// `set_result_unless_cancelled(future, result)`
-pub fn finish(_module: &Ref, args: Args<'_>) -> Result<Ref> {
-    let [future, result] = args.bind("_set_result_unless_cancelled", ["fut", "result"], 2, 2)?;
-    let (future, result) = (future.expect("required"), result.expect("required"));
-    match future::native(future) {
-        Some(fut) if fut.is_pending() => outcome::set_result(future, result.clone())?,
-        Some(_) => {}
-        None => {
-            if !future.call_method(&names().done, [])?.truthy()? {
-                let set_result = future.getattr(&crate::native::string("set_result")?)?;
-                set_result.call([result])?;
-            }
-        }
-    }
-    Ok(none())
-}
-
-/// A task whose native sleep was cancelled shows a cancelled future until its next step, as it would if
-/// the sleep had had one. Any other task shows nothing here.
-pub fn cancelled_stand_in(task: &Ref) -> Result<Ref> {
-    let own = task::body(task);
-    let Some(thrown) = own.future.rare().and_then(|rare| rare.throw_next.get()) else {
-        return Ok(none());
-    };
-    if !thrown.is_exception_of(imports().cancelled_error.as_ptr()) {
-        return Ok(none());
-    }
-    let event_loop = own
-        .future
-        .event_loop
-        .get()
-        .expect("a scheduled task has a loop");
-    let future = future::new_pending(&event_loop)?;
-    outcome::cancel(&future, own.future.cancel_message())?;
-    own.waiting_on.set(future.clone());
-    Ok(future)
-}
-
-/// Gives a native task that sleeps without a future one that stands for the sleep.
-pub fn materialise(task: &Ref) -> Result<Ref> {
-    let own = task::body(task);
-    let event_loop = own
-        .future
-        .event_loop
-        .get()
-        .expect("a sleeping task has a loop");
-    let state = eventloop::data(&event_loop);
-    let future = future::new_pending(&event_loop)?;
-    let args = handle::Arguments::Many(crate::native::tuple(&[&future, &none()])?);
-    let timer = handle::make_timer(&event_loop, state.time(), None, FINISH.get(), args, None)?;
-    if own.sleeping.get() != Sleeping::Timer {
-        return Ok(none());
-    }
-    let id = own.timer.get();
-    if let Some(word) = state.replace_timer(id, Word::handle(timer.clone())) {
-        handle::scheduled(&timer, id);
-        own.sleeping.set(Sleeping::No);
-        track(task);
-        own.waiting_on.set(future.clone());
-        future::body(&future)
-            .waiters
-            .add(Waiter::Task(word.into_object()));
-    }
     Ok(future)
 }
 

@@ -20,6 +20,7 @@ use crate::statics::{TypeCell, unset};
 use crate::{attribute, method, method0, method1, unary_slot};
 
 use super::sleep::{self, Resumed};
+use super::sleep_delay::is_plainly_zero;
 
 static SLEEP_FUNCTION: TypeCell = unset();
 static SLEEP: TypeCell = unset();
@@ -172,7 +173,7 @@ unsafe extern "C" fn call(
         };
         // SAFETY: the type is made and this is its size.
         let sleep = unsafe { FREE.allocate(SLEEP.get(), size_of::<Sleep>()) }?;
-        if sleep::is_plainly_zero(delay) {
+        if is_plainly_zero(delay) {
             fields(&sleep).pause.set(Pause::Due);
         } else {
             fields(&sleep).delay.set(delay.clone());

@@ -6,18 +6,17 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
 
-use crate::imports::{imports, names};
+use crate::imports::imports;
 use crate::native::gc::{FreeList, release, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
-use crate::native::{
-    Raised, Ref, Result, Slot, boolean, dict, float, leave_context, none, raise_text, string,
-    take_raised, text_of, tuple,
-};
+use crate::native::{Ref, Result, Slot, boolean, float, none, raise_text, string, tuple};
 use crate::statics::{TypeCell, unset};
 use crate::{attribute, method0, unary_slot};
 
+use super::handle_run::run;
 use super::object::native;
+use super::timer_order::{compare_by_python, hash};
 
 static HANDLE: TypeCell = unset();
 static TIMER_HANDLE: TypeCell = unset();
@@ -41,13 +40,17 @@ pub enum Arguments {
 
 /// Fields of a handle.
 #[repr(C)]
-struct HandleBody {
-    callback: Slot,
+pub struct HandleBody {
+    /// What to call; empty once cancelled.
+    pub callback: Slot,
     /// The argument, or a tuple of them, as `shape` says.
-    args: Slot,
-    context: Slot,
-    event_loop: Slot,
-    source_traceback: Slot,
+    pub args: Slot,
+    /// The context to call it in.
+    pub context: Slot,
+    /// The loop.
+    pub event_loop: Slot,
+    /// Where the handle was made (debug mode).
+    pub source_traceback: Slot,
     /// `repr` as it was before `cancel()` (debug mode).
     repr: Slot,
     /// `when` as it was given, if that was not a float.
@@ -57,13 +60,14 @@ struct HandleBody {
     /// The timer; meaningful while `scheduled`.
     timer: Cell<u32>,
     /// 0: no arguments, 1: one, 2: a tuple.
-    shape: Cell<u8>,
-    cancelled: Cell<bool>,
+    pub shape: Cell<u8>,
+    /// `cancel()` was called.
+    pub cancelled: Cell<bool>,
     /// In the loop's timers.
     scheduled: Cell<bool>,
 }
 
-fn body(handle: &Ref) -> &HandleBody {
+pub fn body(handle: &Ref) -> &HandleBody {
     // SAFETY: only called for instances of our two types, which have this body at this offset.
     unsafe { &*handle.as_ptr().cast::<u8>().add(BODY).cast() }
 }
@@ -232,120 +236,6 @@ pub fn is_cancelled(handle: &Ref) -> bool {
     body(handle).cancelled.get()
 }
 
-/// Runs the callback in its context. An exception is reported to the loop's handler, but for
-/// `SystemExit` and `KeyboardInterrupt`, which end the loop's run.
-#[inline]
-pub fn run(handle: &Ref) -> Result<()> {
-    let fields = body(handle);
-    if fields.cancelled.get() {
-        return Ok(());
-    }
-    let (Some(callback), Some(context)) = (fields.callback.get(), fields.context.get()) else {
-        return Ok(());
-    };
-    let args = fields.args.get();
-    let outcome = run_in(&context, &callback, args.as_ref(), fields.shape.get());
-    match outcome {
-        Ok(()) => Ok(()),
-        Err(Raised) => report(
-            &callback,
-            arguments(handle).ok().as_ref(),
-            Some(handle),
-            fields.event_loop.get().as_ref(),
-        ),
-    }
-}
-
-/// Calls `callback` in `context`. A context that is not one, but has a `run`, is asked to do it.
-#[inline]
-fn run_in(context: &Ref, callback: &Ref, args: Option<&Ref>, shape: u8) -> Result<()> {
-    // SAFETY: live.
-    if unsafe { ffi::PyContext_CheckExact(context.as_ptr()) } == 0 {
-        let run = context.getattr(&names().run)?;
-        let mut all = vec![callback.clone()];
-        match (args, shape) {
-            (Some(only), 1) => all.push(only.clone()),
-            (Some(many), _) => all.extend(crate::native::items(many)),
-            (None, _) => {}
-        }
-        return run
-            .call_tuple(&tuple(&all.iter().collect::<Vec<_>>())?, None)
-            .map(drop);
-    }
-    // SAFETY: a live context.
-    crate::native::check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
-    let outcome = match (args, shape) {
-        (Some(only), 1) => callback.call([only]),
-        (Some(many), _) => callback.call_tuple(many, None),
-        (None, _) => callback.call([]),
-    };
-    let outcome = outcome.map(drop);
-    leave_context(context, outcome.is_err());
-    outcome
-}
-
-/// Takes the exception that a callback raised to the loop's exception handler, in asyncio's words.
-#[cold]
-pub fn report(
-    callback: &Ref,
-    args: Option<&Ref>,
-    handle: Option<&Ref>,
-    event_loop: Option<&Ref>,
-) -> Result<()> {
-    // SAFETY: static exception classes.
-    let fatal = unsafe {
-        ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) != 0
-            || ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) != 0
-    };
-    if fatal {
-        return Err(Raised);
-    }
-    let (Some(exception), Some(event_loop)) = (take_raised(), event_loop) else {
-        return Ok(());
-    };
-    let no_args = tuple(&[])?;
-    let args = args.filter(|args| !args.is_none()).unwrap_or(&no_args);
-    let shown = format_callback(
-        callback,
-        args,
-        native(event_loop).is_some_and(|state| state.debug.get()),
-    )?;
-    let message = string(&format!("Exception in callback {}", text_of(&shown)?))?;
-    let context = dict(&[(c"message", &message), (c"exception", &exception)])?;
-    if let Some(handle) = handle {
-        let extra = body(handle).source_traceback.get();
-        for (name, value) in [
-            (c"handle", Some(handle)),
-            (c"source_traceback", extra.as_ref()),
-        ] {
-            if let Some(value) = value {
-                // SAFETY: all live.
-                crate::native::check(unsafe {
-                    ffi::PyDict_SetItemString(context.as_ptr(), name.as_ptr(), value.as_ptr())
-                })?;
-            }
-        }
-    }
-    crate::native::while_handling(&exception, || {
-        event_loop
-            .call_method(&names().call_exception_handler, [&context])
-            .map(drop)
-    })
-}
-
-/// asyncio's description of a callback; newer versions show arguments in debug mode only.
-fn format_callback(callback: &Ref, args: &Ref, debug: bool) -> Result<Ref> {
-    let format = &imports().format_callback_source;
-    if debug {
-        let keyword = tuple(&[&string("debug")?])?;
-        if let Ok(text) = format.call_kw([callback, args], &keyword, &boolean(true)) {
-            return Ok(text);
-        }
-        drop(take_raised());
-    }
-    format.call([callback, args])
-}
-
 /// `cancel()`
 fn cancel(handle: &Ref) -> Result<Ref> {
     let fields = body(handle);
@@ -400,7 +290,7 @@ fn callback(handle: &Ref) -> Result<Ref> {
 }
 
 /// `_args`: a tuple, or `None` once cancelled.
-fn arguments(handle: &Ref) -> Result<Ref> {
+pub fn arguments(handle: &Ref) -> Result<Ref> {
     let fields = body(handle);
     match fields.args.get() {
         Some(only) if fields.shape.get() == 1 => tuple(&[&only]),
@@ -422,7 +312,7 @@ fn kept_repr(handle: &Ref) -> Result<Ref> {
     Ok(body(handle).repr.get().unwrap_or_else(none))
 }
 
-fn when(handle: &Ref) -> Result<Ref> {
+pub fn when(handle: &Ref) -> Result<Ref> {
     match body(handle).when_given.get() {
         Some(given) => Ok(given),
         None => float(body(handle).when.get()),
@@ -431,39 +321,6 @@ fn when(handle: &Ref) -> Result<Ref> {
 
 fn scheduled_attr(handle: &Ref) -> Result<Ref> {
     Ok(boolean(body(handle).scheduled.get()))
-}
-
-unsafe extern "C" fn hash(slf: *mut ffi::PyObject) -> ffi::Py_hash_t {
-    guard(-1, || {
-        // SAFETY: the interpreter passes a live handle.
-        let when = when(unsafe { Ref::view(&slf) })?;
-        // SAFETY: live.
-        Ok(unsafe { ffi::PyObject_Hash(when.as_ptr()) })
-    })
-}
-
-/// Comparisons are those of `asyncio.TimerHandle`, which look at the attributes.
-unsafe extern "C" fn compare_by_python(
-    a: *mut ffi::PyObject,
-    b: *mut ffi::PyObject,
-    op: c_int,
-) -> *mut ffi::PyObject {
-    crate::native::trampoline::guard_object(|| {
-        let name = match op {
-            ffi::Py_LT => "__lt__",
-            ffi::Py_LE => "__le__",
-            ffi::Py_EQ => "__eq__",
-            ffi::Py_NE => "__ne__",
-            ffi::Py_GT => "__gt__",
-            _ => "__ge__",
-        };
-        // SAFETY: the interpreter passes live objects.
-        let (a, b) = unsafe { (Ref::view(&a), Ref::view(&b)) };
-        imports()
-            .timer_handle_class
-            .getattr(&string(name)?)?
-            .call([a, b])
-    })
 }
 
 unsafe extern "C" fn traverse(

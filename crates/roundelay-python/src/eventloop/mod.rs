@@ -5,11 +5,13 @@
 
 mod data;
 pub mod handle;
+pub mod handle_run;
 mod object;
 mod poll;
 mod run;
 mod schedule;
 mod tasks;
+mod timer_order;
 mod turn;
 mod watch;
 mod word;

@@ -2,7 +2,7 @@
 
 use pyo3::ffi;
 
-use crate::combinators::sleep;
+use crate::combinators::sleep_delay;
 use crate::future::FutureBody;
 use crate::imports::{imports, names};
 use crate::native::args::matches;
@@ -260,7 +260,7 @@ pub fn call_later(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
     if delay.is_none() {
         return type_error("delay must not be None");
     }
-    let (when, shown) = sleep::after(data(event_loop), delay)?;
+    let (when, shown) = sleep_delay::after(data(event_loop), delay)?;
     at(event_loop, when, shown, call)
 }
 

@@ -11,9 +11,9 @@ use crate::native::{Ref, Result, float, none};
 use crate::task::{self, Sleeping, step, wakeup};
 
 use super::data::{LoopData, When};
-use super::handle;
 use super::poll::poll;
 use super::word::{Kind, Word};
+use super::{handle, handle_run};
 
 /// A ring that once held this many entries may give memory back when it is empty.
 const BURST: usize = 1024;
@@ -106,7 +106,7 @@ fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
         }
         Kind::Handle => {
             withdraw(event_loop, state);
-            handle::run(&word.into_object())
+            handle_run::run(&word.into_object())
         }
         Kind::GatherChild => gather::child_done_in_slot(&word.into_object()),
         Kind::Sleep => {

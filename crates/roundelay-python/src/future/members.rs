@@ -242,7 +242,7 @@ fn callbacks(future: &Ref) -> Result<Ref> {
                 tuple(&[&wakeup::wakeup(&task)?, &context])?
             }
             Waiter::Gather(gather) => tuple(&[
-                &crate::combinators::gather::child_callback(gather)?,
+                &crate::combinators::gather_callback::child_callback(gather)?,
                 &Ref::copied_context()?,
             ])?,
             Waiter::Call(callback, context) => tuple(&[&callback, &context])?,

@@ -220,7 +220,7 @@ pub fn schedule(future: &Ref, waiter: Waiter) -> Result<()> {
     match waiter {
         Waiter::Task(task) => eventloop::push(fut, Word::step(task)),
         Waiter::Gather(gather) => {
-            let callback = crate::combinators::gather::child_callback(gather)?;
+            let callback = crate::combinators::gather_callback::child_callback(gather)?;
             let context = crate::native::refs::Ref::copied_context()?;
             schedule(future, Waiter::Call(callback, context))
         }

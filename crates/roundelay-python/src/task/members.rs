@@ -2,7 +2,7 @@
 
 use pyo3::ffi;
 
-use crate::combinators::sleep;
+use crate::combinators::sleep_future;
 use crate::imports::imports;
 use crate::native::{Args, Ref, Result, boolean, integer, none, raise, string};
 use crate::{attribute, method, method0, method1};
@@ -190,10 +190,10 @@ fn must_cancel(task: &Ref) -> Result<Ref> {
 fn fut_waiter(task: &Ref) -> Result<Ref> {
     let fields = body(task);
     if fields.sleeping.get() == Sleeping::Timer {
-        return sleep::materialise(task);
+        return sleep_future::materialise(task);
     }
     if let Some(waited) = fields.waiting_on.get() {
         return Ok(waited);
     }
-    sleep::cancelled_stand_in(task)
+    sleep_future::cancelled_stand_in(task)
 }

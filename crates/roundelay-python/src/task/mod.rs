@@ -7,6 +7,7 @@ mod members;
 pub mod object;
 pub mod step;
 pub mod wakeup;
+mod yielded;
 
 pub use body::{Sleeping, body};
 pub use object::{TASK, create};

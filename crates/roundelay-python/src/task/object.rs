@@ -91,12 +91,15 @@ unsafe extern "C" fn new(
 }
 
 fn init(task: &Ref, args: Args<'_>) -> Result<()> {
-    let [coro, event_loop, name, context, eager_start] = args.bind(
-        "Task",
-        ["coro", "loop", "name", "context", "eager_start"],
-        1,
-        1,
-    )?;
+    let names = ["coro", "loop", "name", "context", "eager_start"];
+    let [coro, event_loop, name, context, eager_start] = args.bind("Task", names, 1, 1)?;
+    if eager_start.is_some() && !cfg!(Py_3_12) {
+        // SAFETY: a static exception class.
+        return raise_text(
+            unsafe { ffi::PyExc_TypeError },
+            "Task() got an unexpected keyword argument 'eager_start'",
+        );
+    }
     initialise(task, event_loop)?;
     let eager_start = match eager_start {
         Some(flag) => flag.truthy()?,

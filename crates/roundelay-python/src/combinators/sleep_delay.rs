@@ -1,0 +1,68 @@
+//! What a delay means: how it compares with zero, and when it is over.
+
+use pyo3::ffi;
+
+use crate::eventloop::LoopData;
+#[cfg(Py_3_13)]
+use crate::native::raise;
+use crate::native::{Raised, Ref, Result};
+
+/// Whether the delay is a number of the two exact types and not positive, which needs no call to see.
+#[inline]
+pub fn is_plainly_zero(delay: &Ref) -> bool {
+    // SAFETY: live; exact types are checked before their values are read.
+    unsafe {
+        if ffi::PyLong_CheckExact(delay.as_ptr()) != 0 {
+            let mut overflow = 0;
+            let value = ffi::PyLong_AsLongAndOverflow(delay.as_ptr(), &mut overflow);
+            return overflow < 0 || (overflow == 0 && value <= 0);
+        }
+        ffi::PyFloat_CheckExact(delay.as_ptr()) != 0
+            && ffi::PyFloat_AS_DOUBLE(delay.as_ptr()) <= 0.0
+    }
+}
+
+/// `delay <= 0`
+pub fn is_not_positive(delay: &Ref) -> Result<bool> {
+    if is_plainly_zero(delay) {
+        return Ok(true);
+    }
+    let zero = crate::native::integer(0)?;
+    // SAFETY: both live.
+    match unsafe { ffi::PyObject_RichCompareBool(delay.as_ptr(), zero.as_ptr(), ffi::Py_LE) } {
+        -1 => Err(Raised),
+        value => Ok(value != 0),
+    }
+}
+
+/// Since 3.13 `sleep(nan)` is an error.
+pub fn refuse_nan(delay: &Ref) -> Result<()> {
+    #[cfg(Py_3_13)]
+    {
+        let value = delay.to_f64()?;
+        if value.is_nan() {
+            // SAFETY: a static exception class.
+            return raise(
+                unsafe { ffi::PyExc_ValueError },
+                c"Invalid delay: NaN (not a number)",
+            );
+        }
+    }
+    #[cfg(not(Py_3_13))]
+    let _ = delay;
+    Ok(())
+}
+
+/// `loop.time() + delay`: the number, and the object if the sum is not a plain float.
+pub fn after(state: &LoopData, delay: &Ref) -> Result<(f64, Option<Ref>)> {
+    let now = state.time();
+    // SAFETY: live; the sum is a new reference or null.
+    unsafe {
+        if ffi::PyFloat_CheckExact(delay.as_ptr()) != 0 {
+            return Ok((now + ffi::PyFloat_AS_DOUBLE(delay.as_ptr()), None));
+        }
+        let now = crate::native::float(now)?;
+        let sum = Ref::owned_or_raised(ffi::PyNumber_Add(now.as_ptr(), delay.as_ptr()))?;
+        Ok((sum.to_f64()?, Some(sum)))
+    }
+}

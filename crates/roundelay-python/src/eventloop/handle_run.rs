@@ -1,0 +1,125 @@
+//! Running a handle's callback, and reporting what it raises.
+
+use pyo3::ffi;
+
+use crate::imports::{imports, names};
+use crate::native::{
+    Raised, Ref, Result, boolean, dict, leave_context, string, take_raised, text_of, tuple,
+};
+
+use super::handle::{arguments, body};
+use super::object::native;
+
+/// Runs the callback in its context. An exception is reported to the loop's handler, but for
+/// `SystemExit` and `KeyboardInterrupt`, which end the loop's run.
+#[inline]
+pub fn run(handle: &Ref) -> Result<()> {
+    let fields = body(handle);
+    if fields.cancelled.get() {
+        return Ok(());
+    }
+    let (Some(callback), Some(context)) = (fields.callback.get(), fields.context.get()) else {
+        return Ok(());
+    };
+    let args = fields.args.get();
+    let outcome = run_in(&context, &callback, args.as_ref(), fields.shape.get());
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Raised) => report(
+            &callback,
+            arguments(handle).ok().as_ref(),
+            Some(handle),
+            fields.event_loop.get().as_ref(),
+        ),
+    }
+}
+
+/// Calls `callback` in `context`. A context that is not one, but has a `run`, is asked to do it.
+#[inline]
+fn run_in(context: &Ref, callback: &Ref, args: Option<&Ref>, shape: u8) -> Result<()> {
+    // SAFETY: live.
+    if unsafe { ffi::PyContext_CheckExact(context.as_ptr()) } == 0 {
+        let run = context.getattr(&names().run)?;
+        let mut all = vec![callback.clone()];
+        match (args, shape) {
+            (Some(only), 1) => all.push(only.clone()),
+            (Some(many), _) => all.extend(crate::native::items(many)),
+            (None, _) => {}
+        }
+        return run
+            .call_tuple(&tuple(&all.iter().collect::<Vec<_>>())?, None)
+            .map(drop);
+    }
+    // SAFETY: a live context.
+    crate::native::check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
+    let outcome = match (args, shape) {
+        (Some(only), 1) => callback.call([only]),
+        (Some(many), _) => callback.call_tuple(many, None),
+        (None, _) => callback.call([]),
+    };
+    let outcome = outcome.map(drop);
+    leave_context(context, outcome.is_err());
+    outcome
+}
+
+/// Takes the exception that a callback raised to the loop's exception handler, in asyncio's words.
+#[cold]
+pub fn report(
+    callback: &Ref,
+    args: Option<&Ref>,
+    handle: Option<&Ref>,
+    event_loop: Option<&Ref>,
+) -> Result<()> {
+    // SAFETY: static exception classes.
+    let fatal = unsafe {
+        ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) != 0
+            || ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) != 0
+    };
+    if fatal {
+        return Err(Raised);
+    }
+    let (Some(exception), Some(event_loop)) = (take_raised(), event_loop) else {
+        return Ok(());
+    };
+    let no_args = tuple(&[])?;
+    let args = args.filter(|args| !args.is_none()).unwrap_or(&no_args);
+    let shown = format_callback(
+        callback,
+        args,
+        native(event_loop).is_some_and(|state| state.debug.get()),
+    )?;
+    let message = string(&format!("Exception in callback {}", text_of(&shown)?))?;
+    let context = dict(&[(c"message", &message), (c"exception", &exception)])?;
+    if let Some(handle) = handle {
+        let extra = body(handle).source_traceback.get();
+        for (name, value) in [
+            (c"handle", Some(handle)),
+            (c"source_traceback", extra.as_ref()),
+        ] {
+            if let Some(value) = value {
+                // SAFETY: all live.
+                crate::native::check(unsafe {
+                    ffi::PyDict_SetItemString(context.as_ptr(), name.as_ptr(), value.as_ptr())
+                })?;
+            }
+        }
+    }
+    crate::native::while_handling(&exception, || {
+        event_loop
+            .call_method(&names().call_exception_handler, [&context])
+            .map(drop)
+    })
+}
+
+/// asyncio's description of a callback; newer versions show arguments in debug mode only.
+fn format_callback(callback: &Ref, args: &Ref, debug: bool) -> Result<Ref> {
+    let format = &imports().format_callback_source;
+    if debug {
+        let keyword = tuple(&[&string("debug")?])?;
+        if let Ok(text) = format.call_kw([callback, args], &keyword, &boolean(true)) {
+            return Ok(text);
+        }
+        drop(take_raised());
+    }
+    format.call([callback, args])
+}
