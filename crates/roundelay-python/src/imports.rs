@@ -133,6 +133,7 @@ imports! {
     get_asyncgen_hooks = c"sys" . c"get_asyncgen_hooks";
     set_asyncgen_hooks = c"sys" . c"set_asyncgen_hooks";
     set_wakeup_fd = c"signal" . c"set_wakeup_fd";
+    warn_unawaited_coroutine = c"warnings" . c"_warn_unawaited_coroutine";
     get_ident = c"threading" . c"get_ident";
 }
 

@@ -10,6 +10,7 @@ use std::ptr;
 use pyo3::ffi;
 
 use crate::future::iterator::thrown_exception;
+use crate::imports::imports;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
@@ -298,19 +299,11 @@ fn close(sleep: &Ref) -> Result<Ref> {
     Ok(none())
 }
 
-/// Says that a sleep was never awaited, in the words of a coroutine.
+/// Says that a sleep was never awaited, through the function that says it of coroutines.
 #[cold]
 fn warn_unused(sleep: &Ref) {
     aside(|| {
-        // SAFETY: a static warning class and a text that ends with a null byte.
-        let status = unsafe {
-            ffi::PyErr_WarnEx(
-                ffi::PyExc_RuntimeWarning,
-                c"coroutine 'sleep' was never awaited".as_ptr(),
-                1,
-            )
-        };
-        if status < 0 {
+        if imports().warn_unawaited_coroutine.call([sleep]).is_err() {
             crate::native::write_unraisable(sleep);
         }
     });
