@@ -192,7 +192,6 @@ def test_a_child_may_close_a_loop_that_was_not_running() -> None:
     os.close(writer)
 
 
-@pytest.mark.xfail(strict=True, reason="what a child removes is removed for the parent too, as on asyncio")
 @pytest.mark.parametrize("how", ["removing its reader", "closing it"])
 def test_a_child_takes_nothing_from_its_parent_by(how: str) -> None:
     """Readers and signal handlers of the parent go on, whatever the child does to the loop it inherited."""

@@ -40,7 +40,6 @@ def _future_with(loop: Any, *callbacks: Any) -> Any:
     return future
 
 
-@pytest.mark.xfail(strict=True, reason="the callbacks are out of sight while they are compared")
 @pytest.mark.parametrize("count", [1, 2, 5])
 @same_on_both
 def test_a_comparison_that_removes_every_callback(aio: ModuleType, see: Witness, count: int) -> None:

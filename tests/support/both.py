@@ -167,7 +167,9 @@ def _watched(witness: Witness) -> Iterator[None]:
             witness("log", record.levelname, record.getMessage())
 
     def showwarning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        witness("warning", category.__name__, str(message))
+        # Where a coroutine was made follows in lines of its own, with frames of these helpers among them.
+        lines = str(message).splitlines()
+        witness("warning", category.__name__, lines[0], len(lines) > 1)
 
     def unraisablehook(unraisable: Any) -> None:
         witness("unraisable", unraisable.exc_value, unraisable.err_msg, unraisable.object is None)
