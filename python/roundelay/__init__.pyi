@@ -6,11 +6,12 @@
 # and so are the functions that are called exactly as asyncio's are. What they are at run time stands in
 # `_core.pyi`.
 #
-# ruff: noqa: F403, F405, I001
+# ruff: noqa: F403, F405, F811, I001
 
 import sys
 
-# Ours come first: mypy keeps the first meaning of a name.
+# Ours stand here for mypy, which keeps the first meaning of a name, and again below for pyright, which keeps
+# the last.
 from ._core import __version__ as __version__
 from .install import install as install
 from .install import uninstall as uninstall
@@ -43,6 +44,11 @@ from asyncio import transports as transports
 if sys.version_info < (3, 12):
     # Not among the names that a star brings in 3.11.
     from asyncio import TaskGroup as TaskGroup
+
+from .loop import EventLoop as EventLoop
+from .loop import new_event_loop as new_event_loop
+from .runner import Runner as Runner
+from .runner import run as run
 
 __all__ = [
     "EventLoop",
