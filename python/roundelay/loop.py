@@ -1,22 +1,49 @@
 """The event loop class: the native core, with asyncio's own Python code for what is not native yet."""
 
+from __future__ import annotations
+
 import asyncio
 import os
+import selectors
 from collections.abc import Callable
-from typing import Any, TypeVarTuple
+from typing import TYPE_CHECKING, Any
 
 from . import _core, compat
 
 __all__ = ["EventLoop", "new_event_loop"]
 
-_Ts = TypeVarTuple("_Ts")
+if TYPE_CHECKING:
+    from typing import TypeVarTuple
+
+    _Ts = TypeVarTuple("_Ts")
 
 
-class _NoSelector:
-    """Stands where asyncio's loop keeps its selector; the native reactor does the selecting."""
+class _Selector:
+    """Stands where asyncio's loop keeps its selector, for those who look at it.
 
-    def get_map(self) -> dict[int, Any]:
-        return {}
+    The native reactor does the selecting; this shows what it watches.
+    """
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+
+    def get_map(self) -> dict[int, selectors.SelectorKey]:
+        """What is watched, by descriptor; the data of a key are its reader and writer, as in asyncio."""
+        keys = {}
+        for fd, reader, writer in self._loop._watched():
+            events = selectors.EVENT_READ * (reader is not None) | selectors.EVENT_WRITE * (
+                writer is not None
+            )
+            keys[fd] = selectors.SelectorKey(fd, fd, events, (reader, writer))
+        return keys
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """The key of one descriptor, or of an object that has one; KeyError if it is not watched."""
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        try:
+            return self.get_map()[fd]
+        except KeyError:
+            raise KeyError(f"{fileobj!r} is not registered") from None
 
     def close(self) -> None:
         pass
@@ -33,7 +60,7 @@ class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
     _signal_handlers: dict[int, asyncio.Handle]
 
     def __init__(self) -> None:
-        asyncio.SelectorEventLoop.__init__(self, _NoSelector())  # type: ignore[arg-type]
+        asyncio.SelectorEventLoop.__init__(self, _Selector(self))  # type: ignore[arg-type]
         compat.show_native_tasks()
 
     # Signals come through the self-pipe. While a handler wants them, it counts as a descriptor that is

@@ -1,6 +1,8 @@
-//! The timer heap: what runs later, in order of (deadline, insertion).
+//! The timers: what runs later, in order of (deadline, insertion).
 
 #![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
 
 /// Cancelled entries are swept out once there are more than this many of them and they outnumber the live ones.
 const TOLERATED_DEAD: usize = 64;
@@ -39,16 +41,26 @@ pub struct TimerId(pub u32);
 /// ```
 #[derive(Debug)]
 pub struct Timers<K, P> {
-    /// A 4-ary heap by (at, seq). Every entry refers to a slot of its own.
+    /// Entries that came in the order in which they will fire, as those of equal delays do: a timer that is
+    /// not before the last one here is put behind it, and neither goes in nor comes out through the heap.
+    lane: VecDeque<Entry<K>>,
+    /// All other entries: a 4-ary heap by (at, seq). Every entry refers to a slot of its own.
     heap: Vec<Entry<K>>,
-    /// Payloads by slot. `None` is either a cancelled timer whose entry is still in the heap, or a free slot.
+    /// Payloads by slot. `None` is either a cancelled timer whose entry is still there, or a free slot.
     slots: Vec<Option<P>>,
-    /// Slots without an entry in the heap, to be used again. A slot comes here only when its entry has left the heap, so an entry never meets a stranger's payload and slots need no generation.
+    /// Slots without an entry, to be used again. A slot comes here only when its entry has gone, so an entry never meets a stranger's payload and slots need no generation.
     free: Vec<u32>,
     /// The number that the next insertion gets. At one insertion a nanosecond it lasts 584 years.
     next_seq: u64,
-    /// Entries in the heap whose slot holds a payload. The rest of the heap is dead.
+    /// Entries whose slot holds a payload. The rest are dead.
     live: usize,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Lane,
+    Heap,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +81,7 @@ impl<K: Ord + Copy, P> Timers<K, P> {
     #[must_use]
     pub fn new() -> Self {
         Self {
+            lane: VecDeque::new(),
             heap: Vec::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -97,8 +110,13 @@ impl<K: Ord + Copy, P> Timers<K, P> {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.live += 1;
-        self.heap.push(Entry { at, seq, slot });
-        self.sift_up(self.heap.len() - 1);
+        let entry = Entry { at, seq, slot };
+        if self.lane.back().is_none_or(|last| last.at <= at) {
+            self.lane.push_back(entry);
+        } else {
+            self.heap.push(entry);
+            self.sift_up(self.heap.len() - 1);
+        }
         TimerId(slot)
     }
 
@@ -106,7 +124,7 @@ impl<K: Ord + Copy, P> Timers<K, P> {
     pub fn cancel(&mut self, id: TimerId) -> Option<P> {
         let what = self.slots.get_mut(id.0 as usize)?.take()?;
         self.live -= 1;
-        let dead = self.heap.len() - self.live;
+        let dead = self.entries() - self.live;
         if dead > TOLERATED_DEAD && dead > self.live {
             self.sweep();
         }
@@ -124,23 +142,23 @@ impl<K: Ord + Copy, P> Timers<K, P> {
     /// The deadline of the earliest live timer.
     pub fn next_deadline(&mut self) -> Option<K> {
         loop {
-            let top = *self.heap.first()?;
-            if self.slots[top.slot as usize].is_some() {
-                return Some(top.at);
+            let (first, place) = self.first()?;
+            if self.slots[first.slot as usize].is_some() {
+                return Some(first.at);
             }
-            self.remove_top();
+            self.remove_first(place);
         }
     }
 
     /// Takes the earliest live timer with a deadline before `before`.
     pub fn pop_due(&mut self, before: K) -> Option<P> {
         loop {
-            let top = *self.heap.first()?;
-            if top.at >= before {
+            let (first, place) = self.first()?;
+            if first.at >= before {
                 return None;
             }
-            let what = self.slots[top.slot as usize].take();
-            self.remove_top();
+            let what = self.slots[first.slot as usize].take();
+            self.remove_first(place);
             if what.is_some() {
                 self.live -= 1;
                 return what;
@@ -172,12 +190,14 @@ impl<K: Ord + Copy, P> Timers<K, P> {
     /// All ids become invalid.
     #[must_use = "dropping the payloads may run code that touches the heap again"]
     pub fn drain(&mut self) -> Vec<P> {
-        let mut heap = std::mem::take(&mut self.heap);
+        let mut entries = std::mem::take(&mut self.heap);
+        entries.extend(std::mem::take(&mut self.lane));
         let mut slots = std::mem::take(&mut self.slots);
         self.free = Vec::new();
         self.live = 0;
-        heap.sort_unstable_by_key(|entry| (entry.at, entry.seq));
-        heap.iter()
+        entries.sort_unstable_by_key(|entry| (entry.at, entry.seq));
+        entries
+            .iter()
             .filter_map(|entry| slots[entry.slot as usize].take())
             .collect()
     }
@@ -185,33 +205,59 @@ impl<K: Ord + Copy, P> Timers<K, P> {
     /// Gives memory back after a burst, if no timer is left.
     pub fn trim(&mut self) {
         if self.live == 0 && self.slots.capacity() > KEPT_CAPACITY {
+            self.lane = VecDeque::new();
             self.heap = Vec::new();
             self.slots = Vec::new();
             self.free = Vec::new();
         }
     }
 
-    /// Removes the first entry, whose payload has been taken already, and frees its slot.
-    fn remove_top(&mut self) {
-        let top = self.heap.swap_remove(0);
-        debug_assert!(self.slots[top.slot as usize].is_none());
-        self.free.push(top.slot);
-        if !self.heap.is_empty() {
-            self.sift_down(0);
+    /// How many entries there are, dead ones included.
+    fn entries(&self) -> usize {
+        self.lane.len() + self.heap.len()
+    }
+
+    /// The earliest entry, dead or alive, and where it is.
+    fn first(&self) -> Option<(Entry<K>, Place)> {
+        match (self.lane.front(), self.heap.first()) {
+            (Some(lane), Some(heap)) if heap.is_before(lane) => Some((*heap, Place::Heap)),
+            (Some(lane), _) => Some((*lane, Place::Lane)),
+            (None, Some(heap)) => Some((*heap, Place::Heap)),
+            (None, None) => None,
+        }
+    }
+
+    /// Removes the first entry of the place, whose payload has been taken already, and frees its slot.
+    fn remove_first(&mut self, place: Place) {
+        let removed = match place {
+            Place::Lane => self.lane.pop_front(),
+            Place::Heap => {
+                let top = self.heap.swap_remove(0);
+                if !self.heap.is_empty() {
+                    self.sift_down(0);
+                }
+                Some(top)
+            }
+        };
+        if let Some(removed) = removed {
+            debug_assert!(self.slots[removed.slot as usize].is_none());
+            self.free.push(removed.slot);
         }
     }
 
     /// Removes every dead entry and frees its slot. Costs one pass, paid for by the cancellations that made it due.
     fn sweep(&mut self) {
         let (slots, free) = (&self.slots, &mut self.free);
-        self.heap.retain(|entry| {
+        let mut is_live = |entry: &Entry<K>| {
             let live = slots[entry.slot as usize].is_some();
             if !live {
                 free.push(entry.slot);
             }
             live
-        });
-        debug_assert_eq!(self.heap.len(), self.live);
+        };
+        self.heap.retain(&mut is_live);
+        self.lane.retain(&mut is_live);
+        debug_assert_eq!(self.entries(), self.live);
         // Build the heap bottom-up, from the last node that has a child.
         if self.heap.len() > 1 {
             for index in (0..=(self.heap.len() - 2) / ARITY).rev() {
@@ -327,9 +373,9 @@ mod tests {
             assert_eq!(timers.cancel(id), Some(number));
         }
         assert!(
-            timers.heap.len() <= 2 * TOLERATED_DEAD,
+            timers.entries() <= 2 * TOLERATED_DEAD,
             "{}",
-            timers.heap.len()
+            timers.entries()
         );
         assert!(
             timers.slots.len() <= 2 * TOLERATED_DEAD,

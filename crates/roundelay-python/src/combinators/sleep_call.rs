@@ -128,13 +128,12 @@ fn make_function() -> Result<Ref> {
     let defaults = tuple(&[&none()])?;
     crate::native::types::set_type_attribute(&class, c"__defaults__", &defaults)?;
     // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
-    for (module, name) in [
-        (c"asyncio.coroutines", c"_is_coroutine"),
-        (c"inspect", c"_is_coroutine_mark"),
+    for (module, constant, attribute) in [
+        (c"asyncio.coroutines", "_is_coroutine", c"_is_coroutine"),
+        (c"inspect", "_is_coroutine_mark", c"_is_coroutine_marker"),
     ] {
-        let attribute = string(&name.to_string_lossy())?;
-        if let Some(mark) = crate::native::import(module)?.getattr_opt(&attribute)? {
-            crate::native::types::set_type_attribute(&class, name, &mark)?;
+        if let Some(mark) = crate::native::import(module)?.getattr_opt(&string(constant)?)? {
+            crate::native::types::set_type_attribute(&class, attribute, &mark)?;
         }
     }
     // SAFETY: a fresh object of the type just made; it lives as long as the process.

@@ -124,6 +124,12 @@ impl LoopData {
     /// Has `word` become ready at `when` (seconds of the loop's clock).
     #[inline]
     pub fn add_timer(&self, when: f64, word: Word) -> u32 {
+        // A NaN compares false with everything: asyncio takes it for due at once, and so it is here.
+        let when = if when.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            when
+        };
         self.timers.borrow_mut().insert(When(when), word).0
     }
 

@@ -81,6 +81,7 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         method1!(c"_add_callback_signalsafe", schedule::add_callback_signalsafe, c"_add_callback_signalsafe($self, handle, /)\n--\n\n"),
         method1!(c"_timer_handle_cancelled", timer_handle_cancelled, c"_timer_handle_cancelled($self, handle, /)\n--\n\n"),
         method0!(c"_check_closed", schedule::check_closed_method, c"_check_closed($self, /)\n--\n\n"),
+        method0!(c"_watched", watch::watched, c"_watched($self, /)\n--\n\n"),
         method0!(c"_discard", discard, c"_discard($self, /)\n--\n\nLet go of everything a closed loop still holds."),
     ]
 }

@@ -1,7 +1,8 @@
 //! `run_forever`: what surrounds the turns.
 
 use crate::imports::{imports, names};
-use crate::native::{Ref, Result, aside, boolean, none, tuple};
+use crate::native::trampoline::guard;
+use crate::native::{Raised, Ref, Result, aside, boolean, none, tuple};
 
 use super::data::LoopData;
 use super::object::data;
@@ -25,7 +26,9 @@ pub fn run_forever(event_loop: &Ref) -> Result<Ref> {
     event_loop.call_method(&names().set_coroutine_origin_tracking, [&debug])?;
     let hooks = imports().get_asyncgen_hooks.call([])?;
     let mut wakeup_fd = None;
-    let outcome = enter(event_loop, state, &mut wakeup_fd).and_then(|()| turns(event_loop, state));
+    let outcome = enter(event_loop, state, &mut wakeup_fd)
+        // Even after a panic the loop is left as it should be.
+        .and_then(|()| guard(Err(Raised), || Ok(turns(event_loop, state))));
     let left = aside(|| leave(event_loop, state, &hooks, wakeup_fd));
     outcome.and(left).map(|()| none())
 }

@@ -295,12 +295,6 @@ fn at(event_loop: &Ref, when: f64, shown: Option<Ref>, call: Call) -> Result<Ref
         arguments,
         context.as_ref(),
     )?;
-    // A NaN compares false with everything: asyncio takes it for due at once, and so it is here.
-    let when = if when.is_nan() {
-        f64::NEG_INFINITY
-    } else {
-        when
-    };
     let timer = state.add_timer(when, Word::handle(handle.clone()));
     handle::scheduled(&handle, timer);
     Ok(handle)

@@ -7,7 +7,7 @@ use roundelay::Interest;
 
 use crate::error::raise_io;
 use crate::imports::names;
-use crate::native::{Args, Raised, Ref, Result, boolean, raise_text};
+use crate::native::{Args, Raised, Ref, Result, boolean, integer, list, none, raise_text, tuple};
 
 use super::data::{LoopData, Watch};
 use super::handle;
@@ -187,4 +187,21 @@ pub fn forget_cancelled(state: &LoopData, fd: RawFd, readable: bool) {
         fd,
         if readable { Side::Reader } else { Side::Writer },
     ));
+}
+
+/// `_watched()`: what is watched, as tuples of descriptor, reader and writer (a handle or `None` each).
+pub fn watched(event_loop: &Ref) -> Result<Ref> {
+    let copies: Vec<(RawFd, Option<Ref>, Option<Ref>)> = data(event_loop)
+        .watched
+        .borrow()
+        .iter()
+        .map(|(fd, watch)| (*fd, watch.reader.clone(), watch.writer.clone()))
+        .collect();
+    let mut tuples = Vec::with_capacity(copies.len());
+    for (fd, reader, writer) in copies {
+        let fd = integer(fd.unsigned_abs().into())?;
+        let (reader, writer) = (reader.unwrap_or_else(none), writer.unwrap_or_else(none));
+        tuples.push(tuple(&[&fd, &reader, &writer])?);
+    }
+    list(tuples)
 }
