@@ -56,13 +56,21 @@ def test_things_that_are_no_descriptor(aio: ModuleType, see: Witness, name: str,
     see("still usable")
 
 
+def _attempt_system_call(see: Witness, function: Any, *args: Any) -> None:
+    """The error of the system alone: asyncio's selectors raise it while they handle others."""
+    try:
+        see("returned", function(*args))
+    except OSError as error:
+        see(type(error).__name__, error.errno, error.strerror)
+
+
 @same_on_both
 def test_files_are_refused_by_the_system(aio: ModuleType, see: Witness) -> None:
     loop = see.new_loop()
     with open(__file__, "rb") as file:
-        see.attempt(loop.add_reader, file, print)
+        for method, thing in ((loop.add_reader, file), (loop.add_writer, file.fileno())):
+            _attempt_system_call(see, method, thing, print)
         see.attempt(loop.remove_reader, file)
-        see.attempt(loop.add_writer, file.fileno(), print)
 
 
 @same_on_both
@@ -75,7 +83,7 @@ def test_a_closed_descriptor(aio: ModuleType, see: Witness) -> None:
     loop.run_until_complete(aio.sleep(0.001))
     see.attempt(loop.remove_reader, reader)
     see.attempt(loop.remove_reader, reader)
-    see.attempt(loop.add_reader, reader, print)
+    _attempt_system_call(see, loop.add_reader, reader, print)
 
 
 @same_on_both

@@ -412,5 +412,5 @@ def test_contexts_that_are_none(aio: ModuleType, see: Witness) -> None:
     loop.call_soon(see, "ran", context=None)
     for context in (1, "text"):
         handle = loop.call_soon(see, "runs in", context=context)  # type: ignore[arg-type]
-        see(handle.get_context())
+        see(handle._context)
     see.attempt(loop.run_until_complete, aio.sleep(0))

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import sys
 from collections.abc import Generator
 from types import ModuleType
 from typing import Any
@@ -96,7 +97,11 @@ def test_a_failed_task_constructor_reports_nothing_later(aio: ModuleType, see: W
     see.attempt(aio.Task)
     see.attempt(aio.Task, loop=loop)
     coro = _nothing()
-    see.attempt(aio.Task, coro, loop=loop, nonsense=1)
+    try:
+        aio.Task(coro, loop=loop, nonsense=1)
+    except TypeError as error:
+        # The words of the interpreter differ from version to version.
+        see("nonsense" in str(error))
     coro.close()
 
 
@@ -303,6 +308,7 @@ def test_futures_made_without_init(aio: ModuleType, see: Witness) -> None:
             see.attempt(lambda name=name, argument=argument, raw=raw: getattr(raw, name)(argument))
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="older asyncio crashes on such a task")
 @same_on_both
 def test_tasks_made_without_init(aio: ModuleType, see: Witness) -> None:
     for name in ("get_name", "get_coro", "cancelling", "uncancel"):
@@ -362,7 +368,8 @@ def test_names_and_contexts_of_the_wrong_type(aio: ModuleType, see: Witness) -> 
             see(task.get_name())
             await task
         coro = _nothing()
-        see.attempt(aio.create_task, coro, name=Unprintable())
+        if sys.version_info >= (3, 12):
+            see.attempt(aio.create_task, coro, name=Unprintable())
         task = aio.create_task(_nothing())
         see.attempt(task.set_name, Unprintable())
         await task
