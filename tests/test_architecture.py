@@ -213,8 +213,8 @@ def test_every_file_that_the_page_names_is_there() -> None:
 @pytest.mark.parametrize(
     ("folders", "limit"),
     [
-        # A few lines of grace over the 400 of the rule, so that a correction need not split a file as well.
-        (["crates/roundelay/src", "crates/roundelay-python/src", "python", "benches"], 420),
+        # Some grace over the 400 of the rule, so that a correction need not split a file as well.
+        (["crates/roundelay/src", "crates/roundelay-python/src", "python", "benches"], 450),
         (["crates/roundelay/tests", "crates/roundelay/examples", "tests"], 500),
     ],
 )
