@@ -12,7 +12,7 @@
 use pyo3::ffi;
 
 use crate::native::{Ref, Result, Slot, check};
-use crate::statics::GilCell;
+use crate::statics::{GilCell, TypeCell, unset};
 
 use super::layout::base_word;
 
@@ -21,6 +21,9 @@ static CURRENT: GilCell<usize> = GilCell::new(0);
 
 /// Offset of a context's word for its variables. All contexts have the same layout.
 static VARS: GilCell<usize> = GilCell::new(0);
+
+/// The type of the immutable maps.
+static MAP: TypeCell = unset();
 
 /// How many words of the thread state are looked at.
 const SEARCHED: usize = 100;
@@ -61,6 +64,7 @@ pub fn probe() -> Result<()> {
             && !after[*vars].is_null()
             && is_map(Ref::view(&after[*vars]))
         {
+            MAP.set(Ref::view(&after[*vars]).type_ptr());
             CURRENT.set(*place);
             VARS.set(*vars * size_of::<usize>());
         }
@@ -73,6 +77,12 @@ fn is_map(object: &Ref) -> bool {
     // SAFETY: a type's name lives as long as the type.
     let name = unsafe { std::ffi::CStr::from_ptr((*object.type_ptr()).tp_name) };
     name.to_bytes().eq_ignore_ascii_case(b"hamt")
+}
+
+/// Whether this is a context's variables, and not a context (or whatever the user gave for one).
+#[inline]
+fn is_vars(kept: &Ref) -> bool {
+    kept.is_exact(MAP.get())
 }
 
 /// What a new task keeps of the current context: its variables, or a copy of it.
@@ -101,8 +111,7 @@ pub fn capture() -> Result<Ref> {
 /// object that was used last.
 #[inline]
 pub fn prepare(kept: Ref, spare: &Slot) -> Result<(Ref, Option<Ref>)> {
-    // SAFETY: live.
-    if unsafe { ffi::PyContext_CheckExact(kept.as_ptr()) } != 0 {
+    if !is_vars(&kept) {
         return Ok((kept, None));
     }
     if let Some(context) = spare.take() {
@@ -145,8 +154,7 @@ pub fn own(slot: &Slot) -> Result<Option<Ref>> {
     let Some(kept) = slot.get() else {
         return Ok(None);
     };
-    // SAFETY: live.
-    if unsafe { ffi::PyContext_CheckExact(kept.as_ptr()) } != 0 {
+    if !is_vars(&kept) {
         return Ok(Some(kept));
     }
     let context = around(&kept)?;

@@ -6,6 +6,7 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
 
+use crate::compat::context;
 use crate::imports::imports;
 use crate::native::gc::{FreeList, release, track};
 use crate::native::trampoline::guard;
@@ -45,7 +46,7 @@ pub struct HandleBody {
     pub callback: Slot,
     /// The argument, or a tuple of them, as `shape` says.
     pub args: Slot,
-    /// The context to call it in.
+    /// The context to call it in, or only its variables; see `compat::context`.
     pub context: Slot,
     /// The loop.
     pub event_loop: Slot,
@@ -79,11 +80,10 @@ pub fn make_types() -> Result<(Ref, Ref)> {
         let size = unsafe { (*class.as_ptr().cast::<ffi::PyTypeObject>()).tp_basicsize };
         if size as usize > BODY {
             // SAFETY: a static exception class.
+            let class = unsafe { ffi::PyExc_ImportError };
             return raise_text(
-                unsafe { ffi::PyExc_ImportError },
-                &format!(
-                    "roundelay expects an asyncio.TimerHandle of at most {BODY} bytes, this one takes {size}"
-                ),
+                class,
+                &format!("asyncio's handles take {size} bytes, not {BODY}"),
             );
         }
     }
@@ -153,7 +153,7 @@ fn fill(
     let fields = body(handle);
     fields.context.set(match context {
         Some(context) => context.clone(),
-        None => Ref::copied_context()?,
+        None => context::capture()?,
     });
     fields.event_loop.set(event_loop.clone());
     fields.callback.set(callback.clone());
@@ -264,7 +264,11 @@ fn cancel(handle: &Ref) -> Result<Ref> {
 }
 
 fn run_method(handle: &Ref) -> Result<Ref> {
-    run(handle).map(|()| none())
+    let event_loop = body(handle).event_loop.get();
+    if let Some(state) = event_loop.as_ref().and_then(native) {
+        run(handle, state)?;
+    }
+    Ok(none())
 }
 
 fn repr(handle: &Ref) -> Result<Ref> {
@@ -282,7 +286,7 @@ fn cancelled(handle: &Ref) -> Result<Ref> {
 }
 
 fn get_context(handle: &Ref) -> Result<Ref> {
-    Ok(body(handle).context.get().unwrap_or_else(none))
+    Ok(context::own(&body(handle).context)?.unwrap_or_else(none))
 }
 
 fn callback(handle: &Ref) -> Result<Ref> {

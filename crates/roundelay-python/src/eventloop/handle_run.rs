@@ -2,27 +2,39 @@
 
 use pyo3::ffi;
 
+use crate::compat::context;
 use crate::imports::{imports, names};
 use crate::native::{
     Raised, Ref, Result, boolean, dict, leave_context, string, take_raised, text_of, tuple,
 };
 
+use super::data::LoopData;
 use super::handle::{arguments, body};
 use super::object::native;
 
 /// Runs the callback in its context. An exception is reported to the loop's handler, but for
 /// `SystemExit` and `KeyboardInterrupt`, which end the loop's run.
 #[inline]
-pub fn run(handle: &Ref) -> Result<()> {
+pub fn run(handle: &Ref, state: &LoopData) -> Result<()> {
     let fields = body(handle);
     if fields.cancelled.get() {
         return Ok(());
     }
-    let (Some(callback), Some(context)) = (fields.callback.get(), fields.context.get()) else {
+    let (Some(callback), Some(kept)) = (fields.callback.get(), fields.context.take()) else {
         return Ok(());
     };
+    let (context, shared) = context::prepare(kept, &state.spare_context)?;
+    fields.context.set(context.clone());
     let args = fields.args.get();
     let outcome = run_in(&context, &callback, args.as_ref(), fields.shape.get());
+    if let Some(vars) = shared
+        && fields.context.peek() == context.as_ptr()
+        // Held here and by the handle.
+        && let Some(vars) = context::settle(&context, vars, &state.spare_context, 2)
+    {
+        fields.context.set(vars);
+    }
+    drop(context);
     match outcome {
         Ok(()) => Ok(()),
         Err(Raised) => report(

@@ -106,7 +106,7 @@ fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
         }
         Kind::Handle => {
             withdraw(event_loop, state);
-            handle_run::run(&word.into_object())
+            handle_run::run(&word.into_object(), state)
         }
         Kind::GatherChild => gather::child_done_in_slot(&word.into_object()),
         Kind::Sleep => {
