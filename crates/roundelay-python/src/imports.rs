@@ -127,6 +127,7 @@ imports! {
     events = c"asyncio" . c"events";
     enter_task = c"_asyncio" . c"_enter_task";
     leave_task = c"_asyncio" . c"_leave_task";
+    stock_sleep = c"asyncio.tasks" . c"sleep";
     stock_ensure_future = c"asyncio.tasks" . c"ensure_future";
     #[cfg_attr(not(Py_3_14), allow(dead_code))]
     stock_current_task = c"asyncio.tasks" . c"current_task";

@@ -147,6 +147,10 @@ fn collect(outer: &Ref, arguments: &[Ref]) -> Result<(Vec<Ref>, Vec<Ref>)> {
 fn adopt(outer: &Ref, child: &Ref, done: &mut Vec<Ref>) -> Result<()> {
     let own = body(outer);
     match future::native(child) {
+        // Up to 3.11 a child that is done tells the gather by a callback like any other, a turn later.
+        Some(fut) if !fut.is_pending() && !cfg!(Py_3_12) => {
+            outcome::schedule(child, Waiter::Gather(outer.clone()))?;
+        }
         Some(fut) if !fut.is_pending() => done.push(child.clone()),
         Some(fut) if fut.native_loop.get() => {
             if let Some(caller) = own.caller.get() {
@@ -155,7 +159,7 @@ fn adopt(outer: &Ref, child: &Ref, done: &mut Vec<Ref>) -> Result<()> {
             fut.waiters.add(Waiter::Gather(outer.clone()));
         }
         _ => {
-            if child.call_method(&names().done, [])?.truthy()? {
+            if cfg!(Py_3_12) && child.call_method(&names().done, [])?.truthy()? {
                 done.push(child.clone());
             } else {
                 if let Some(caller) = own.caller.get() {

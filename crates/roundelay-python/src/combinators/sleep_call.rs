@@ -116,15 +116,14 @@ fn make_function() -> Result<Ref> {
         .slot((ffi::Py_tp_members, members.as_mut_ptr().cast()))
         .slot((ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void))
         .slot(unary_slot!(Py_tp_repr, function_repr))
+        .attributes([
+            attribute!(c"__name__", function_name),
+            attribute!(c"__qualname__", function_name),
+            attribute!(c"__signature__", signature),
+        ])
         .build(None)?;
     SLEEP_FUNCTION.set(type_of_class(&class));
-    for (name, value) in [
-        (c"__name__", "sleep"),
-        (c"__qualname__", "sleep"),
-        (c"__module__", "roundelay"),
-    ] {
-        crate::native::types::set_type_attribute(&class, name, &string(value)?)?;
-    }
+    crate::native::types::set_type_attribute(&class, c"__module__", &string("roundelay")?)?;
     let defaults = tuple(&[&none()])?;
     crate::native::types::set_type_attribute(&class, c"__defaults__", &defaults)?;
     // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
@@ -188,6 +187,12 @@ unsafe extern "C" fn call(
 
 fn function_repr(_: &Ref) -> Result<Ref> {
     string("<function sleep>")
+}
+
+/// The signature of asyncio's own function, which is the same.
+fn signature(_: &Ref) -> Result<Ref> {
+    let inspect = crate::native::import(c"inspect")?;
+    inspect.call_method(&string("signature")?, [&imports().stock_sleep])
 }
 
 fn function_name(_: &Ref) -> Result<Ref> {
