@@ -5,6 +5,7 @@
 # or with a task factory, a task is whatever that loop or factory makes.
 
 import asyncio
+import inspect
 import sys
 from asyncio import create_task as create_task
 from asyncio import ensure_future as ensure_future
@@ -110,6 +111,12 @@ class TimerHandle(asyncio.TimerHandle):
 # An object and not a plain function, so that it can carry the marks of a coroutine function.
 @final
 class _SleepFunction:
+    @property
+    def __name__(self) -> str: ...
+    @property
+    def __qualname__(self) -> str: ...
+    @property
+    def __signature__(self) -> inspect.Signature: ...
     @overload
     def __call__(self, delay: float, result: None = None) -> Coroutine[Any, Any, None]: ...
     @overload
