@@ -161,7 +161,6 @@ def test_callbacks_of_descriptors_that_raise(aio: ModuleType, see: Witness) -> N
     os.close(writer)
 
 
-@pytest.mark.xfail(strict=True, reason="the transport cannot be shown: its loop has no selector to ask")
 @same_on_both
 def test_descriptors_that_belong_to_a_transport(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:

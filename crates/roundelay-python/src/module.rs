@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::combinators::{create, gather, sleep, sleep_call, sleep_future};
-use crate::compat::{awaited_by, context, current, layout, registry, stop_value};
+use crate::compat::{awaited_by, context, current, layout, registry};
 use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
@@ -29,7 +29,6 @@ fn fill(module: &Ref) -> Result<()> {
     layout::probe()?;
     current::probe()?;
     context::probe()?;
-    stop_value::probe()?;
     awaited_by::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;

@@ -8,7 +8,6 @@ pub mod instance_dict;
 pub mod layout;
 pub mod registry;
 pub mod stop_iteration;
-pub mod stop_value;
 
 use pyo3::ffi;
 

@@ -105,7 +105,8 @@ unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
             Next::Return(value) => {
                 // Null without an exception is StopIteration with None: the cheap way to return None.
                 if !value.is_none() {
-                    crate::compat::stop_value::raise(value);
+                    // SAFETY: a live value.
+                    unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
                 }
                 Err(Raised)
             }

@@ -58,7 +58,6 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
     }
     let then = step(&task, thrown);
     leave_context(&context, then.is_err());
-    crate::compat::stop_value::forget();
     if let Some(vars) = shared
         && fields.context.peek() == context.as_ptr()
         // Held here and by the task.
