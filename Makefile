@@ -52,3 +52,4 @@ format:  ## put Rust and Python sources into the house's format
 
 clean:  ## remove everything built, virtual environments included
 	rm -rf target .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find benches examples python tests -name __pycache__ -type d -prune -exec rm -rf {} +
