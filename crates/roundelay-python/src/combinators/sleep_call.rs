@@ -129,6 +129,8 @@ fn make_function() -> Result<Ref> {
     // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
     for (module, constant, attribute) in [
         (c"asyncio.coroutines", "_is_coroutine", c"_is_coroutine"),
+        // The constant has one name in 3.12 and another from 3.13 on.
+        (c"inspect", "_is_coroutine_marker", c"_is_coroutine_marker"),
         (c"inspect", "_is_coroutine_mark", c"_is_coroutine_marker"),
     ] {
         if let Some(mark) = crate::native::import(module)?.getattr_opt(&string(constant)?)? {
