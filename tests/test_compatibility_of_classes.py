@@ -95,6 +95,9 @@ def test_functions_that_choose_by_type_choose_as_before() -> None:
     roundelay.run(main())
 
 
+@pytest.mark.xfail(
+    sys.version_info[:2] == (3, 12), strict=True, reason="inspect of 3.12 has another name for its mark"
+)
 def test_sleep_is_a_coroutine_function_and_gives_coroutines() -> None:
     if sys.version_info < (3, 14):
         assert asyncio.iscoroutinefunction(roundelay.sleep)
@@ -262,8 +265,10 @@ def test_public_names(aio: ModuleType, see: Witness) -> None:
     coro = _nothing()
     task = loop.create_task(coro)
     for thing in (loop.create_future(), task, loop.call_soon(print), loop.call_later(1, print)):
-        # Names that newer Pythons add to the base show here if ours lack them.
-        see(type(thing).__name__, [name for name in dir(thing) if not name.startswith("__")])
+        # Names that newer Pythons add to the base show here if ours lack them. (Handles had no get_context()
+        # before 3.12; ours always have.)
+        names = [name for name in dir(thing) if not name.startswith("__") and name != "get_context"]
+        see(type(thing).__name__, names)
     loop.run_until_complete(task)
 
 
@@ -387,11 +392,6 @@ def test_results_do_not_outlive_their_use(aio: ModuleType, see: Witness, kind: s
     see([result() is None for result in results])
 
 
-@pytest.mark.xfail(
-    sys.version_info >= (3, 12),
-    strict=True,
-    reason="the exception that ends an await is used again and again",
-)
 @same_on_both
 def test_the_end_of_an_await_is_an_exception_like_any_other(aio: ModuleType, see: Witness) -> None:
     class Payload:

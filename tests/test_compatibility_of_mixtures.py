@@ -120,7 +120,6 @@ def test_any_task_sleeps_natively_and_stock(loop_kind: str, task_kind: str) -> N
     run_on(loop_kind, main())
 
 
-@pytest.mark.leaks(reason="the exception that ends an await is kept, and keeps what was awaited last")
 @each_loop
 @pytest.mark.parametrize("gather", [roundelay.gather, asyncio.gather], ids=["native gather", "stock gather"])
 def test_any_gather_takes_any_children(loop_kind: str, gather: Any) -> None:

@@ -334,7 +334,10 @@ def test_eager_tasks(aio: ModuleType, see: Witness) -> None:
         loop = asyncio.get_running_loop()
         for coro in (at_once(), waits(), fails()):
             task = aio.Task(coro, loop=loop, name="eager", eager_start=True)
-            see(task, task.done(), task.get_coro() is None, task in asyncio.all_tasks())
+            see(task.done(), task in asyncio.all_tasks())
+            if sys.version_info >= (3, 13):
+                # Older asyncio crashes when a task that is done at once is asked for its coroutine.
+                see(task, task.get_coro() is None)
             see(asyncio.current_task().get_name())  # type: ignore[union-attr]
             await see.attempt_await(task)
         loop.set_task_factory(asyncio.eager_task_factory)
@@ -343,7 +346,7 @@ def test_eager_tasks(aio: ModuleType, see: Witness) -> None:
             task = group.create_task(at_once(), name="in a group")
             see(task.done())
         task = aio.create_task(at_once(), name="by the factory")
-        see(task, await task)
+        see(await task)
         loop.set_task_factory(None)
 
     loop = see.new_loop()

@@ -368,7 +368,7 @@ def test_names_and_contexts_of_the_wrong_type(aio: ModuleType, see: Witness) -> 
             see(task.get_name())
             await task
         coro = _nothing()
-        if sys.version_info >= (3, 12):
+        if sys.version_info >= (3, 13):
             see.attempt(aio.create_task, coro, name=Unprintable())
         task = aio.create_task(_nothing())
         see.attempt(task.set_name, Unprintable())
