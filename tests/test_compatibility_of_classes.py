@@ -95,9 +95,6 @@ def test_functions_that_choose_by_type_choose_as_before() -> None:
     roundelay.run(main())
 
 
-@pytest.mark.xfail(
-    sys.version_info[:2] == (3, 12), strict=True, reason="inspect of 3.12 has another name for its mark"
-)
 def test_sleep_is_a_coroutine_function_and_gives_coroutines() -> None:
     if sys.version_info < (3, 14):
         assert asyncio.iscoroutinefunction(roundelay.sleep)
