@@ -167,17 +167,22 @@ mod interpreter_list {
     /// Links a new task into the list of this thread.
     #[inline]
     pub fn register(task: &Ref) -> Result<()> {
-        if body(task).linked.replace(true) {
-            return Ok(());
-        }
+        let known = body(task).linked.replace(true);
         if NODE.get() == 0 {
-            return REGISTER.get().call([task]).map(drop);
+            return if known {
+                Ok(())
+            } else {
+                REGISTER.get().call([task]).map(drop)
+            };
         }
         // SAFETY: the head is that of this thread's circular list; the node is not in any list. The GIL
         // serialises.
         unsafe {
             let head: *mut Node = ffi::PyThreadState_Get().byte_add(HEAD.get()).cast();
             let node = node_of(task);
+            if !(*node).next.is_null() {
+                return Ok(());
+            }
             (*node).next = head;
             (*node).previous = (*head).previous;
             (*(*head).previous).next = node;
@@ -186,14 +191,13 @@ mod interpreter_list {
         Ok(())
     }
 
-    /// Unlinks a task that is done.
+    /// Unlinks a task that is done or dying. The node itself says whether it is in a list: others may have
+    /// registered the task as well, through asyncio's function.
     #[inline]
     pub fn unregister(task: &Ref) {
-        if !body(task).linked.replace(false) {
-            return;
-        }
+        let known = body(task).linked.replace(false);
         if NODE.get() == 0 {
-            if UNREGISTER.get().call([task]).is_err() {
+            if known && UNREGISTER.get().call([task]).is_err() {
                 drop(crate::native::take_raised());
             }
             return;
