@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -363,6 +364,9 @@ def test_a_finaliser_that_closes_the_loop(aio: ModuleType, see: Witness) -> None
     see(loop.is_closed())
 
 
+@pytest.mark.xfail(
+    sys.version_info >= (3, 14), strict=True, reason="such a task is not linked again into 3.14's list"
+)
 @same_on_both
 def test_tasks_that_come_back_from_the_dead(aio: ModuleType, see: Witness) -> None:
     kept: list[Any] = []

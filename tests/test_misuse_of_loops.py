@@ -1,7 +1,9 @@
 """Loops that are closed, running, or somebody else's: the same errors as asyncio's, in the same words."""
 
 import asyncio
+import gc
 import socket
+import sys
 import threading
 from types import ModuleType
 from typing import Any
@@ -116,6 +118,9 @@ def test_a_task_that_sleeps_when_its_loop_is_closed(aio: ModuleType, see: Witnes
     see.attempt(task.cancel, "too late")
     see(task.cancelling(), task.done())
     del task
+    # Which of the two goes first is up to the collector.
+    gc.collect()
+    see.records[2:] = sorted(str(record).split("<Task")[0] for record in see.records[2:])
 
 
 @same_on_both
@@ -254,6 +259,9 @@ def test_awaiting_a_future_of_another_loop(aio: ModuleType, see: Witness) -> Non
     loop.run_until_complete(wait_for(foreign))
 
 
+@pytest.mark.xfail(
+    sys.version_info >= (3, 14), strict=True, reason="gather goes by its first child, not by the running loop"
+)
 @same_on_both
 def test_gathering_futures_of_two_loops(aio: ModuleType, see: Witness) -> None:
     loop, other = see.new_loop(), see.new_loop()
