@@ -235,7 +235,9 @@ def test_a_child_may_go_on_with_a_loop_that_was_not_running() -> None:
     loop.close()
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python resets the wakeup descriptor after a fork from 3.12 on")
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="Python resets the wakeup descriptor after a fork from 3.12 on"
+)
 def test_signal_handlers_of_the_parent_do_not_fire_in_the_child() -> None:
     async def main() -> list[str]:
         loop = asyncio.get_running_loop()

@@ -123,7 +123,7 @@ impl fmt::Debug for Panic {
     }
 }
 
-/// A [`timeout`](crate::timeout) was over before its future.
+/// A [`timeout`](fn@crate::timeout) was over before its future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 

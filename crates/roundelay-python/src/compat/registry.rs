@@ -1,8 +1,8 @@
 //! Which tasks exist, for `asyncio.all_tasks()`.
 //!
 //! Up to 3.13 asyncio keeps a `WeakSet`, which costs about half a microsecond a task. Native tasks are
-//! linked into a list of our own instead, and [`view`] presents that list and the `WeakSet` as one;
-//! the package puts it where `all_tasks` looks. From 3.14 on the interpreter has such a list itself.
+//! linked into a list of our own instead, and the package presents that list and the `WeakSet` as one:
+//! it stands where `all_tasks` looks. From 3.14 on the interpreter has such a list itself.
 
 use crate::native::{Ref, Result};
 use crate::task::body;
