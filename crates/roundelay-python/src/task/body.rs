@@ -36,7 +36,8 @@ pub struct TaskBody {
     pub name: Slot,
     /// The number that the name is made from if none was given.
     pub number: Cell<u64>,
-    /// Place in the list of all tasks.
+    /// Place in the list of all tasks; from 3.14 on the base object has it.
+    #[cfg(not(Py_3_14))]
     pub links: Links,
     /// How often `cancel()` was called less how often `uncancel()` was.
     pub cancel_requests: Cell<u32>,
@@ -55,6 +56,7 @@ pub struct TaskBody {
 }
 
 /// Place in the list of all tasks (up to 3.13; see `compat::registry`).
+#[cfg(not(Py_3_14))]
 pub struct Links {
     /// The task registered before this one.
     pub older: Cell<*mut ffi::PyObject>,
