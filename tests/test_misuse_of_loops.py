@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import socket
-import sys
 import threading
 from types import ModuleType
 from typing import Any
@@ -259,9 +258,6 @@ def test_awaiting_a_future_of_another_loop(aio: ModuleType, see: Witness) -> Non
     loop.run_until_complete(wait_for(foreign))
 
 
-@pytest.mark.xfail(
-    sys.version_info >= (3, 14), strict=True, reason="gather goes by its first child, not by the running loop"
-)
 @same_on_both
 def test_gathering_futures_of_two_loops(aio: ModuleType, see: Witness) -> None:
     loop, other = see.new_loop(), see.new_loop()

@@ -117,7 +117,15 @@ fn collect(outer: &Ref, arguments: &[Ref]) -> Result<(Vec<Ref>, Vec<Ref>)> {
     let mut seen = Seen::for_arguments(arguments)?;
     let mut children: Vec<Ref> = Vec::with_capacity(arguments.len());
     let mut done = Vec::new();
-    let mut event_loop: Option<Ref> = None;
+    // From 3.14 on the running loop is the gather's; before, and outside of a loop, the first child's.
+    let mut event_loop = if cfg!(Py_3_14) {
+        eventloop::running()?
+    } else {
+        None
+    };
+    if let Some(running) = &event_loop {
+        own.caller.put(awaited_by::caller(running)?);
+    }
     for (place, argument) in arguments.iter().enumerate() {
         if let Some(child) = seen.find(argument, &arguments[..place], &children)? {
             children.push(child);
@@ -126,10 +134,6 @@ fn collect(outer: &Ref, arguments: &[Ref]) -> Result<(Vec<Ref>, Vec<Ref>)> {
         let child = ensure_future(argument, event_loop.as_ref())?;
         if event_loop.is_none() {
             event_loop = Some(members::loop_of(&child)?);
-            if cfg!(Py_3_14) {
-                own.caller
-                    .put(awaited_by::caller(event_loop.as_ref().expect("just set"))?);
-            }
         }
         if !child.is(argument) {
             forget_destroy_pending(&child)?;

@@ -6,7 +6,7 @@ use crate::combinators::gather::{self, GATHERING};
 use crate::eventloop::{self, Word};
 use crate::future::{FUTURE, outcome};
 use crate::imports::names;
-use crate::native::{Ref, Result, check, none};
+use crate::native::{Raised, Ref, Result, none};
 
 use super::body::{Sleeping, body};
 use super::object::TASK;
@@ -66,7 +66,9 @@ fn cancel_sleep(task: &Ref, sleeping: Sleeping, message: Option<&Ref>) -> Result
 /// wait for tasks make this recurse, to the depth that the interpreter allows.
 pub fn cancel_any(object: &Ref, message: Option<&Ref>) -> Result<bool> {
     // SAFETY: attached; left again below if entered.
-    check(unsafe { ffi::Py_EnterRecursiveCall(c" while calling a Python object".as_ptr()) })?;
+    if unsafe { ffi::Py_EnterRecursiveCall(c" while calling a Python object".as_ptr()) } != 0 {
+        return Err(Raised);
+    }
     let outcome = cancel_one(object, message);
     // SAFETY: entered above.
     unsafe { ffi::Py_LeaveRecursiveCall() };
