@@ -24,8 +24,8 @@ ENTRIES_BETWEEN_POLLS = 61
 
 # An event is not let loose before the loop has run this many entries, to find it in full swing.
 WARM_UP = 1000
-# Where a test gives up.
-ENOUGH = 100_000
+# Where a test gives up: some seconds, because what a thread does first waits for a processor and for the GIL.
+ENOUGH = 10_000_000
 
 
 class Spinning:
