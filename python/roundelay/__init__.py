@@ -13,7 +13,18 @@ process, and :func:`uninstall` puts them back.
 from asyncio import *  # noqa: F403
 from typing import Any
 
-from ._core import Future, Handle, Task, TimerHandle, __version__, create_task, ensure_future, gather, sleep
+from ._core import (
+    Future,
+    Handle,
+    Lock,
+    Task,
+    TimerHandle,
+    __version__,
+    create_task,
+    ensure_future,
+    gather,
+    sleep,
+)
 from .install import install, uninstall
 from .loop import EventLoop, new_event_loop
 from .policy import EventLoopPolicy
@@ -24,6 +35,7 @@ __all__ = [
     "EventLoopPolicy",
     "Future",
     "Handle",
+    "Lock",
     "Runner",
     "Task",
     "TimerHandle",

@@ -55,6 +55,7 @@ __all__ = [
     "EventLoopPolicy",
     "Future",
     "Handle",
+    "Lock",
     "Runner",
     "Task",
     "TimerHandle",

@@ -1,7 +1,12 @@
 """Making asyncio's own names native for this process, and putting them back."""
 
 import asyncio
+import asyncio.locks
+import asyncio.queues
+import asyncio.taskgroups
 import asyncio.tasks
+import asyncio.threads
+import asyncio.timeouts
 from collections.abc import Callable
 from functools import partial
 from types import CodeType
@@ -17,6 +22,16 @@ _NATIVE = {
     "gather": _core.gather,
     "create_task": _core.create_task,
     "ensure_future": _core.ensure_future,
+}
+
+# Classes and functions of asyncio by the module they are defined in: native ones go there and into the package.
+_HOMES = {
+    "locks": ("Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"),
+    "queues": ("Queue", "PriorityQueue", "LifoQueue"),
+    "taskgroups": ("TaskGroup",),
+    "timeouts": ("Timeout", "timeout", "timeout_at"),
+    "tasks": ("wait", "wait_for", "as_completed", "shield", "run_coroutine_threadsafe"),
+    "threads": ("to_thread",),
 }
 
 # How to put back what install() replaced, last first; empty while nothing is installed.
@@ -59,6 +74,12 @@ def install() -> None:
             _replace(original, "__code__", code)
         _replace(asyncio.tasks, name, native)
         _replace(asyncio, name, native)
+    for home, names in _HOMES.items():
+        module = getattr(asyncio, home)
+        for name in names:
+            if hasattr(_core, name):
+                _replace(module, name, getattr(_core, name))
+                _replace(asyncio, name, getattr(_core, name))
     _undo.append(partial(compat.set_policy, compat.get_policy()))
     compat.set_policy(EventLoopPolicy())
 

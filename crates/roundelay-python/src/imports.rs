@@ -40,6 +40,7 @@ macro_rules! names {
 }
 
 names! {
+    acquire = c"acquire";
     add_done_callback = c"add_done_callback";
     asyncio_future_blocking = c"_asyncio_future_blocking";
     asyncgen_finalizer_hook = c"_asyncgen_finalizer_hook";
@@ -54,6 +55,7 @@ names! {
     check_closed = c"_check_closed";
     check_running = c"_check_running";
     cancel_message = c"_cancel_message";
+    close = c"close";
     create_future = c"create_future";
     create_task = c"create_task";
     current_handle = c"_current_handle";
@@ -68,10 +70,12 @@ names! {
     log_destroy_pending = c"_log_destroy_pending";
     loop_attr = c"_loop";
     make_cancelled_error = c"_make_cancelled_error";
+    release = c"release";
     result = c"result";
     run = c"run";
     run_handle = c"_run";
     send = c"send";
+    set_result = c"set_result";
     set_coroutine_origin_tracking = c"_set_coroutine_origin_tracking";
     slow_callback_duration = c"slow_callback_duration";
     source_traceback = c"source_traceback";
@@ -129,7 +133,6 @@ imports! {
     leave_task = c"_asyncio" . c"_leave_task";
     stock_sleep = c"asyncio.tasks" . c"sleep";
     stock_ensure_future = c"asyncio.tasks" . c"ensure_future";
-    #[cfg_attr(not(Py_3_14), allow(dead_code))]
     stock_current_task = c"asyncio.tasks" . c"current_task";
     get_asyncgen_hooks = c"sys" . c"get_asyncgen_hooks";
     set_asyncgen_hooks = c"sys" . c"set_asyncgen_hooks";

@@ -12,6 +12,7 @@ compile_error!(
 
 mod combinators;
 mod compat;
+mod coroutine;
 mod error;
 mod eventloop;
 mod future;
@@ -19,4 +20,5 @@ mod imports;
 mod module;
 mod native;
 mod statics;
+mod sync;
 mod task;

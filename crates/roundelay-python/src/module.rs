@@ -6,11 +6,13 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::combinators::{create, gather, sleep, sleep_call, sleep_future};
-use crate::compat::{awaited_by, context, current, layout, registry};
+use crate::compat::{awaited_by, behaviour, context, current, layout, registry};
+use crate::coroutine;
 use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
 use crate::native::{Raised, Ref, Result, list, none};
+use crate::sync;
 use crate::task;
 use crate::{method, method0, method1};
 
@@ -30,6 +32,7 @@ fn fill(module: &Ref) -> Result<()> {
     current::probe()?;
     context::probe()?;
     awaited_by::probe()?;
+    behaviour::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
     task::wakeup::make_type()?;
@@ -40,6 +43,11 @@ fn fill(module: &Ref) -> Result<()> {
     gather::make_types(&future_class)?;
     sleep::make_type(module.getattr(&crate::native::string("_set_result_unless_cancelled")?)?)?;
     let sleep_function = sleep_call::make_types()?;
+    coroutine::object::make_type()?;
+    coroutine::function::make_type()?;
+    for (name, class) in sync::make_types()? {
+        add(module, name, &class)?;
+    }
     let (handle_class, timer_class) = handle::make_types()?;
     let loop_class = eventloop::make_type()?;
     for (name, object) in [

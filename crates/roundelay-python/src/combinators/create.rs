@@ -18,21 +18,7 @@ pub fn create_task(_module: &Ref, args: Args<'_>) -> Result<Ref> {
         return eventloop::create_task(&event_loop, args);
     }
     let method = event_loop.getattr(&names().create_task)?;
-    call_through(&method, args)
-}
-
-/// Calls `callable` with the arguments it was meant to get.
-fn call_through(callable: &Ref, args: Args<'_>) -> Result<Ref> {
-    let positional: Vec<&Ref> = args.positional.iter().collect();
-    let positional = crate::native::tuple(&positional)?;
-    let keywords = crate::native::dict(&[])?;
-    for (name, value) in args.keyword_items() {
-        // SAFETY: all live.
-        crate::native::check(unsafe {
-            ffi::PyDict_SetItem(keywords.as_ptr(), name.as_ptr(), value.as_ptr())
-        })?;
-    }
-    callable.call_tuple(&positional, Some(&keywords))
+    args.pass_on(&method)
 }
 
 /// `ensure_future(coro_or_future, *, loop=None)`

@@ -17,7 +17,7 @@ use crate::imports::names;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
-use crate::native::{Args, Raised, Ref, Result, Slot, boolean, none, raise, raise_object};
+use crate::native::{Args, Raised, Ref, Result, Resumed, Slot, boolean, none, raise, raise_object};
 use crate::statics::{TypeCell, unset};
 
 use crate::{attribute, method, method0, method1};
@@ -112,44 +112,6 @@ pub fn make(delay: Ref, result: Option<Ref>) -> Result<Ref> {
 pub fn deadline(wait: &Ref) -> f64 {
     fields(wait).blocking.set(false);
     fields(wait).deadline.get()
-}
-
-/// What a resumption gives.
-pub enum Resumed {
-    /// Suspend.
-    Yielded(Ref),
-    /// The sleep is over.
-    Returned(Ref),
-}
-
-impl Resumed {
-    /// As `tp_iternext` gives it. Null without an exception is `StopIteration` with `None`: the cheap way
-    /// to return `None`.
-    #[inline]
-    pub fn into_next(self) -> Result<*mut ffi::PyObject> {
-        match self {
-            Resumed::Yielded(value) => Ok(value.into_ptr()),
-            Resumed::Returned(value) => {
-                if !value.is_none() {
-                    // SAFETY: a live value.
-                    unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
-                }
-                Err(Raised)
-            }
-        }
-    }
-
-    /// As `send()` gives it: a value, or `StopIteration`.
-    pub fn into_send(self) -> Result<Ref> {
-        match self {
-            Resumed::Yielded(value) => Ok(value),
-            Resumed::Returned(value) => {
-                // SAFETY: a live value.
-                unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
-                Err(Raised)
-            }
-        }
-    }
 }
 
 /// Resumes the sleep.

@@ -15,12 +15,12 @@ use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{
-    Args, Ref, Result, Slot, aside, boolean, none, raise, raise_object, string, tuple,
+    Args, Ref, Result, Resumed, Slot, aside, boolean, none, raise, raise_object, string, tuple,
 };
 use crate::statics::{TypeCell, unset};
 use crate::{attribute, method, method0, method1, unary_slot};
 
-use super::sleep::{self, Resumed};
+use super::sleep;
 use super::sleep_delay::is_plainly_zero;
 
 static SLEEP_FUNCTION: TypeCell = unset();
@@ -265,22 +265,10 @@ unsafe extern "C" fn am_send(
     _value: *mut ffi::PyObject,
     result: *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult {
-    let outcome = guard(None, || {
-        // SAFETY: the interpreter passes a live object.
-        let sleep = unsafe { Ref::view(&slf) };
-        Ok(Some(match resume(sleep)? {
-            Resumed::Yielded(value) => (ffi::PySendResult::PYGEN_NEXT, value),
-            Resumed::Returned(value) => (ffi::PySendResult::PYGEN_RETURN, value),
-        }))
-    });
-    match outcome {
-        Some((status, value)) => {
-            // SAFETY: `result` is where the caller wants the value.
-            unsafe { *result = value.into_ptr() };
-            status
-        }
-        None => ffi::PySendResult::PYGEN_ERROR,
-    }
+    guard(ffi::PySendResult::PYGEN_ERROR, || {
+        // SAFETY: the interpreter passes a live object, and where it wants the result.
+        unsafe { Ok(resume(Ref::view(&slf))?.into_am_send(result)) }
+    })
 }
 
 fn send(sleep: &Ref, _value: &Ref) -> Result<Ref> {

@@ -192,6 +192,13 @@ mod thread_word {
     }
 }
 
+/// `asyncio.current_task(loop)` of the running loop.
+#[allow(dead_code)] // Asked by what is entered by a task.
+pub fn current_task(looop: &Ref) -> Result<Option<Ref>> {
+    let task = imports().stock_current_task.call([looop])?;
+    Ok((!task.is_none()).then_some(task))
+}
+
 /// `_enter_task(loop, task)`, with its checks and errors.
 pub fn enter(looop: &Ref, task: &Ref) -> Result<()> {
     imports().enter_task.call([looop, task]).map(drop)

@@ -1,13 +1,17 @@
 //! What depends on a CPython version or on a private layout. Each thing is probed when the module is
 //! imported, and each has a fallback through documented calls.
 
+mod awaitable;
 pub mod awaited_by;
+pub mod behaviour;
 pub mod context;
 pub mod current;
 pub mod instance_dict;
 pub mod layout;
 pub mod registry;
 pub mod stop_iteration;
+
+pub use awaitable::awaitable_iterator;
 
 use pyo3::ffi;
 
@@ -122,4 +126,10 @@ unsafe extern "C" {
     /// Raises `StopIteration(value)`, wrapping tuples and exceptions as a generator does.
     /// (Private, exported by every supported version; what generators themselves call.)
     pub fn _PyGen_SetStopIterationValue(value: *mut ffi::PyObject) -> std::ffi::c_int;
+
+    /// A bound method. (Public; not among PyO3's bindings.)
+    pub fn PyMethod_New(
+        function: *mut ffi::PyObject,
+        instance: *mut ffi::PyObject,
+    ) -> *mut ffi::PyObject;
 }

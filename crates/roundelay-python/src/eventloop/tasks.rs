@@ -3,7 +3,7 @@
 use crate::future;
 use crate::imports::imports;
 use crate::native::args::matches;
-use crate::native::{Args, Ref, Result, dict, tuple};
+use crate::native::{Args, Ref, Result};
 use crate::task::{self, object::Options};
 
 use super::object::data;
@@ -56,17 +56,5 @@ fn options<'a>(args: &Args<'a>) -> Result<Option<Options<'a>>> {
 /// `Task` if there is no factory.
 #[cold]
 fn through_asyncio(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
-    let mut positional = vec![event_loop];
-    positional.extend(args.positional);
-    let positional = tuple(&positional)?;
-    let keywords = dict(&[])?;
-    for (name, value) in args.keyword_items() {
-        // SAFETY: all live.
-        crate::native::check(unsafe {
-            pyo3::ffi::PyDict_SetItem(keywords.as_ptr(), name.as_ptr(), value.as_ptr())
-        })?;
-    }
-    imports()
-        .base_create_task
-        .call_tuple(&positional, Some(&keywords))
+    args.pass_on_behind(event_loop, &imports().base_create_task)
 }

@@ -1,5 +1,6 @@
 //! The native Future: a true subclass of `_asyncio.Future` with its own storage.
 
+pub mod any;
 mod body;
 pub mod iterator;
 pub mod members;

@@ -70,6 +70,38 @@ impl<'a> Args<'a> {
             .map(|(place, value)| (self.keyword_name(place), value))
     }
 
+    /// `callable(*args, **kwargs)` with these very arguments.
+    pub fn pass_on(&self, callable: &Ref) -> Result<Ref> {
+        // SAFETY: positional arguments and keyword values lie one behind the other, as vectorcall wants
+        // them; all are live for `'a`.
+        unsafe {
+            Ref::owned_or_raised(ffi::PyObject_Vectorcall(
+                callable.as_ptr(),
+                self.positional.as_ptr().cast(),
+                self.positional.len(),
+                self.names,
+            ))
+        }
+    }
+
+    /// `callable(first, *args, **kwargs)`
+    pub fn pass_on_behind(&self, first: &Ref, callable: &Ref) -> Result<Ref> {
+        let all: Vec<*mut ffi::PyObject> = std::iter::once(first)
+            .chain(self.positional)
+            .chain(self.keywords)
+            .map(Ref::as_ptr)
+            .collect();
+        // SAFETY: as above, copied behind `first`.
+        unsafe {
+            Ref::owned_or_raised(ffi::PyObject_Vectorcall(
+                callable.as_ptr(),
+                all.as_ptr(),
+                self.positional.len() + 1,
+                self.names,
+            ))
+        }
+    }
+
     /// The one argument of a function that takes exactly one, by position.
     pub fn one(&self, function: &str) -> Result<&'a Ref> {
         match (self.positional, self.keywords) {

@@ -5,6 +5,7 @@ pub mod args;
 pub mod call;
 pub mod gc;
 pub mod refs;
+pub mod resumed;
 pub mod trampoline;
 pub mod types;
 
@@ -15,3 +16,4 @@ pub use call::{
     write_unraisable,
 };
 pub use refs::{Raised, Ref, Result, Slot, boolean, none};
+pub use resumed::Resumed;

@@ -15,6 +15,7 @@ pub struct TypeBuilder {
     slots: Vec<ffi::PyType_Slot>,
     methods: Vec<ffi::PyMethodDef>,
     attributes: Vec<ffi::PyGetSetDef>,
+    members: Vec<ffi::PyMemberDef>,
 }
 
 impl TypeBuilder {
@@ -27,6 +28,7 @@ impl TypeBuilder {
             slots: vec![],
             methods: vec![],
             attributes: vec![],
+            members: vec![],
         }
     }
 
@@ -72,6 +74,13 @@ impl TypeBuilder {
         self
     }
 
+    /// Adds members: fields that the interpreter knows of. It visits, clears and drops those that are
+    /// objects, unless the type does so itself.
+    pub fn members(mut self, members: impl IntoIterator<Item = ffi::PyMemberDef>) -> Self {
+        self.members.extend(members);
+        self
+    }
+
     /// Sets `tp_dealloc`, `tp_traverse` and `tp_clear`, and the collector's flag.
     pub fn collected(
         self,
@@ -102,6 +111,15 @@ impl TypeBuilder {
             let table = Box::leak(self.attributes.into_boxed_slice());
             self.slots.push(ffi::PyType_Slot {
                 slot: ffi::Py_tp_getset,
+                pfunc: table.as_mut_ptr().cast(),
+            });
+        }
+        if !self.members.is_empty() {
+            // SAFETY: an all-null entry ends the table.
+            self.members.push(unsafe { std::mem::zeroed() });
+            let table = Box::leak(self.members.into_boxed_slice());
+            self.slots.push(ffi::PyType_Slot {
+                slot: ffi::Py_tp_members,
                 pfunc: table.as_mut_ptr().cast(),
             });
         }

@@ -1,0 +1,280 @@
+//! The callable of a native `async def`.
+//!
+//! It stands where asyncio has a Python function, and is taken for one: it binds like a function, carries
+//! the marks by which `asyncio` and `inspect` know a coroutine function, and whatever else is asked of it
+//! (signature, documentation, annotations) it answers as asyncio's own function does. Calls that it does
+//! not understand go to that function too: another class's `self`, or arguments that do not fit, which
+//! then raise the very error that asyncio raises.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use pyo3::ffi;
+
+use crate::native::args::matches;
+use crate::native::trampoline::{guard, guard_object};
+use crate::native::types::{TypeBuilder, set_type_attribute, type_of_class};
+use crate::native::{Args, Raised, Ref, Result, Slot, import, string, take_raised};
+use crate::statics::{TypeCell, unset};
+use crate::{attribute, unary_slot};
+
+use super::definition::AsyncDef;
+use super::object::{self, SLOTS};
+
+static FUNCTION: TypeCell = unset();
+
+#[repr(C)]
+struct Function {
+    head: ffi::PyObject,
+    vectorcall: Option<ffi::vectorcallfunc>,
+    definition: Cell<*const AsyncDef>,
+    /// The class whose method it is, null for a function.
+    owner: Cell<*mut ffi::PyTypeObject>,
+    /// asyncio's own function.
+    stock: Slot,
+}
+
+fn fields(function: &Ref) -> &Function {
+    // SAFETY: only called for instances of `FUNCTION`, which cannot be subclassed.
+    unsafe { &*function.as_ptr().cast() }
+}
+
+/// Makes the type.
+pub fn make_type() -> Result<()> {
+    let members = Box::leak(Box::new([
+        ffi::PyMemberDef {
+            name: c"__vectorcalloffset__".as_ptr(),
+            type_code: ffi::Py_T_PYSSIZET,
+            offset: std::mem::offset_of!(Function, vectorcall) as _,
+            flags: ffi::Py_READONLY,
+            doc: ptr::null(),
+        },
+        // SAFETY: an all-null entry ends the table.
+        unsafe { std::mem::zeroed() },
+    ]));
+    let class = TypeBuilder::new(c"roundelay.coroutine_function", size_of::<Function>())
+        .flags(
+            ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
+                | ffi::Py_TPFLAGS_HAVE_VECTORCALL
+                | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR,
+        )
+        .collected(dealloc, traverse, clear)
+        .slot((ffi::Py_tp_members, members.as_mut_ptr().cast()))
+        .slot((ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void))
+        .slot((ffi::Py_tp_descr_get, bind as *mut c_void))
+        .slot((ffi::Py_tp_getattro, getattro as *mut c_void))
+        .slot(unary_slot!(Py_tp_repr, repr))
+        .attributes([
+            attribute!(c"__doc__", doc),
+            attribute!(c"__module__", module),
+            attribute!(c"__signature__", signature),
+        ])
+        .build(None)?;
+    FUNCTION.set(type_of_class(&class));
+    // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
+    for (module, constant, attribute) in [
+        (c"asyncio.coroutines", "_is_coroutine", c"_is_coroutine"),
+        // The constant has one name in 3.12 and another from 3.13 on.
+        (c"inspect", "_is_coroutine_marker", c"_is_coroutine_marker"),
+        (c"inspect", "_is_coroutine_mark", c"_is_coroutine_marker"),
+    ] {
+        if let Some(mark) = import(module)?.getattr_opt(&string(constant)?)? {
+            set_type_attribute(&class, attribute, &mark)?;
+        }
+    }
+    Ok(())
+}
+
+/// The callable for `definition`, in the place of `stock`, asyncio's own function.
+pub fn make(definition: &'static AsyncDef, stock: Ref) -> Result<Ref> {
+    debug_assert!(definition.parameters.len() < SLOTS);
+    // SAFETY: a fresh object of the type made above.
+    unsafe {
+        let function = crate::native::gc::generic_alloc(FUNCTION.get())?;
+        (*function.as_ptr().cast::<Function>()).vectorcall = Some(call);
+        fields(&function).definition.set(definition);
+        fields(&function).stock.set(stock);
+        Ok(function)
+    }
+}
+
+/// Puts a method into a class that derives from the class of asyncio's that has `definition.name`.
+pub fn add_method(class: &Ref, definition: &'static AsyncDef) -> Result<()> {
+    let name = string(definition.name)?;
+    // The class does not have it yet, so this is the base's.
+    let function = make(definition, class.getattr(&name)?)?;
+    fields(&function).owner.set(type_of_class(class));
+    class.setattr(&name, &function)
+}
+
+unsafe extern "C" fn call(
+    callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    flags: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guard_object(|| {
+        // SAFETY: the interpreter passes one vectorcall of a live callable.
+        let (function, args) = unsafe {
+            let count = ffi::PyVectorcall_NARGS(flags) as usize;
+            (
+                Ref::view(&callable),
+                Args::from_fastcall(args, count, names),
+            )
+        };
+        let own = fields(function);
+        // SAFETY: set by `make` to a static.
+        let definition = unsafe { &*own.definition.get() };
+        let owner = own.owner.get();
+        let own_arguments = if owner.is_null() {
+            Some(args.positional)
+        } else {
+            match args.positional {
+                [slf, rest @ ..] if slf.is_instance(owner) => Some(rest),
+                _ => None,
+            }
+        };
+        let first = usize::from(!owner.is_null());
+        if let Some(positional) = own_arguments
+            && positional.len() <= definition.positional
+            && (positional.len() >= definition.required || !args.no_keywords())
+        {
+            let coroutine = object::make(definition)?;
+            let slots = &object::fields(&coroutine).slots;
+            for (slot, value) in slots.iter().zip(args.positional) {
+                slot.set(value.clone());
+            }
+            if args.no_keywords() || keywords(definition, &args, &slots[first..]) {
+                return Ok(coroutine);
+            }
+            discard(&coroutine);
+        }
+        call_stock(own, &args)
+    })
+}
+
+/// Puts keyword arguments into their slots; false if something does not fit.
+fn keywords(definition: &AsyncDef, args: &Args<'_>, slots: &[Slot]) -> bool {
+    for (name, value) in args.keyword_items() {
+        let place = definition
+            .parameters
+            .iter()
+            .position(|parameter| matches(&name, parameter));
+        match place {
+            Some(place) if !slots[place].is_some() => slots[place].set(value.clone()),
+            _ => return false,
+        }
+    }
+    slots[..definition.required].iter().all(Slot::is_some)
+}
+
+/// A coroutine that nobody will see, and of which nobody is to be told.
+fn discard(coroutine: &Ref) {
+    object::finish(coroutine);
+}
+
+#[cold]
+fn call_stock(own: &Function, args: &Args<'_>) -> Result<Ref> {
+    let stock = own.stock.get().expect("set when it was made");
+    args.pass_on(&stock)
+}
+
+/// `function.__get__(instance, owner)`
+unsafe extern "C" fn bind(
+    slf: *mut ffi::PyObject,
+    instance: *mut ffi::PyObject,
+    _owner: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter passes live objects, null for no instance.
+    unsafe {
+        if instance.is_null() || instance == ffi::Py_None() {
+            return Ref::borrowed(slf).into_ptr();
+        }
+        crate::compat::PyMethod_New(slf, instance)
+    }
+}
+
+/// What the type does not have is asked of asyncio's function.
+unsafe extern "C" fn getattro(
+    slf: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guard_object(|| {
+        // SAFETY: the interpreter passes live objects; a new reference or null.
+        unsafe {
+            let own = ffi::PyObject_GenericGetAttr(slf, name);
+            if !own.is_null() {
+                return Ok(Ref::owned(own));
+            }
+            if ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) == 0 {
+                return Err(Raised);
+            }
+            drop(take_raised());
+            stock(Ref::view(&slf)).getattr(Ref::view(&name))
+        }
+    })
+}
+
+fn stock(function: &Ref) -> Ref {
+    fields(function)
+        .stock
+        .get()
+        .unwrap_or_else(crate::native::none)
+}
+
+fn doc(function: &Ref) -> Result<Ref> {
+    stock(function).getattr(&string("__doc__")?)
+}
+
+fn module(function: &Ref) -> Result<Ref> {
+    stock(function).getattr(&string("__module__")?)
+}
+
+fn signature(function: &Ref) -> Result<Ref> {
+    import(c"inspect")?.call_method(&string("signature")?, [&stock(function)])
+}
+
+fn repr(function: &Ref) -> Result<Ref> {
+    let qualname = stock(function).getattr(&string("__qualname__")?)?;
+    string(&format!(
+        "<coroutine function {} at {:p}>",
+        crate::native::text_of(&qualname)?,
+        function.as_ptr()
+    ))
+}
+
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector with a live object.
+    unsafe {
+        let function = Ref::view(&slf);
+        match visit(function.type_ptr().cast(), arg) {
+            0 => fields(function).stock.traverse(visit, arg),
+            status => status,
+        }
+    }
+}
+
+unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
+    guard(0, || {
+        // SAFETY: called by the collector with a live object.
+        drop(fields(unsafe { Ref::view(&slf) }).stock.take());
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: called when the last reference is gone; the memory is given back last.
+        unsafe {
+            ffi::PyObject_GC_UnTrack(slf.cast());
+            drop(fields(Ref::view(&slf)).stock.take());
+            crate::native::gc::release(slf);
+        }
+        Ok(())
+    });
+}

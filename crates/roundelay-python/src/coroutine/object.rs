@@ -1,0 +1,210 @@
+//! The coroutine-like object that a call of a native `async def` returns: layout, birth and death.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+
+use pyo3::ffi;
+
+use crate::imports::imports;
+use crate::native::gc::{FreeList, track};
+use crate::native::trampoline::guard;
+use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::{Ref, Result, Slot, aside, write_unraisable};
+use crate::statics::{TypeCell, unset};
+
+use super::definition::AsyncDef;
+use super::{drive, members};
+
+static COROUTINE: TypeCell = unset();
+
+static FREE: FreeList = FreeList::new(4096);
+
+/// How many references a body may keep.
+pub const SLOTS: usize = 8;
+
+/// How far a coroutine has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// Nothing of it has run; it does not even know that it will be awaited.
+    #[allow(dead_code)] // All zero bytes are this.
+    Created = 0,
+    /// Its body runs.
+    Running = 1,
+    /// It waits for what `awaiting` holds.
+    Suspended = 2,
+    /// It returned, raised or was closed.
+    Closed = 3,
+}
+
+/// What `awaiting` holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Awaiting {
+    /// Nothing: a bare yield, or nothing is awaited.
+    Nothing = 0,
+    /// A native future, asked for its outcome without an iterator in between.
+    Future = 1,
+    /// Any other iterator, which everything sent and thrown goes to.
+    Iterator = 2,
+}
+
+/// A native coroutine.
+#[repr(C)]
+pub struct Coroutine {
+    head: ffi::PyObject,
+    /// The function that this is a call of; never null in a finished object.
+    pub definition: Cell<*const AsyncDef>,
+    /// Arguments and local variables.
+    pub slots: [Slot; SLOTS],
+    /// See [`Awaiting`].
+    pub awaiting: Slot,
+    /// For the body; see `Frame::number`.
+    pub number: Cell<i64>,
+    /// For the body; see `Frame::stage`.
+    pub stage: Cell<u8>,
+    /// See [`State`].
+    pub state: Cell<State>,
+    /// What kind of object `awaiting` holds.
+    pub kind: Cell<Awaiting>,
+    /// `await` was said of it: it must not be awaited again.
+    pub awaited: Cell<bool>,
+}
+
+impl Coroutine {
+    /// The function that this is a call of.
+    #[inline]
+    pub fn definition(&self) -> &'static AsyncDef {
+        // SAFETY: set by `make` to a static, before anyone sees the object.
+        unsafe { &*self.definition.get() }
+    }
+}
+
+/// The fields of a native coroutine.
+#[inline]
+pub fn fields(coroutine: &Ref) -> &Coroutine {
+    debug_assert!(is_native(coroutine));
+    // SAFETY: only called for instances of `COROUTINE`, which cannot be subclassed.
+    unsafe { &*coroutine.as_ptr().cast() }
+}
+
+/// Whether the object is a native coroutine.
+#[inline]
+pub fn is_native(object: &Ref) -> bool {
+    object.is_exact(COROUTINE.get())
+}
+
+/// Makes the type.
+pub fn make_type() -> Result<()> {
+    let class = members::fill(
+        TypeBuilder::new(c"roundelay.coroutine", size_of::<Coroutine>())
+            .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
+            .doc(c"A call of a native coroutine function; await it.")
+            .collected(dealloc, traverse, clear)
+            .slot((ffi::Py_tp_finalize, finalize as *mut c_void)),
+    )
+    .build(None)?;
+    COROUTINE.set(type_of_class(&class));
+    Ok(())
+}
+
+/// A coroutine that has not begun, all its slots empty.
+#[inline]
+pub fn make(definition: &'static AsyncDef) -> Result<Ref> {
+    // SAFETY: the type is made and this is its size.
+    let coroutine = unsafe { FREE.allocate(COROUTINE.get(), size_of::<Coroutine>()) }?;
+    // SAFETY: a fresh object of the type; `fields` would do, were it not for its assertion's cost.
+    let own = unsafe { &*coroutine.as_ptr().cast::<Coroutine>() };
+    own.definition.set(definition);
+    track(&coroutine);
+    Ok(coroutine)
+}
+
+/// Ends a coroutine: it holds nothing any more.
+pub fn finish(coroutine: &Ref) {
+    let own = fields(coroutine);
+    own.state.set(State::Closed);
+    own.kind.set(Awaiting::Nothing);
+    drop_references(own);
+}
+
+fn drop_references(own: &Coroutine) {
+    for slot in &own.slots {
+        drop(slot.take());
+    }
+    drop(own.awaiting.take());
+}
+
+/// A coroutine that goes before its end: one that never began is reported, any other is closed, which
+/// runs what stands in the `finally` of an `async def`.
+unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: the interpreter passes an object that is alive again for this call.
+        let coroutine = unsafe { Ref::view(&slf) };
+        let own = fields(coroutine);
+        match own.state.get() {
+            State::Created => aside(|| {
+                own.state.set(State::Closed);
+                if imports()
+                    .warn_unawaited_coroutine
+                    .call([coroutine])
+                    .is_err()
+                {
+                    write_unraisable(coroutine);
+                }
+            }),
+            State::Suspended => aside(|| {
+                if drive::close(coroutine).is_err() {
+                    write_unraisable(coroutine);
+                }
+            }),
+            State::Running | State::Closed => {}
+        }
+        Ok(())
+    });
+}
+
+unsafe extern "C" fn traverse(
+    slf: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector with a live object.
+    unsafe {
+        let coroutine = Ref::view(&slf);
+        let own = fields(coroutine);
+        let mut status = visit(coroutine.type_ptr().cast(), arg);
+        for slot in own.slots.iter().chain([&own.awaiting]) {
+            if status == 0 {
+                status = slot.traverse(visit, arg);
+            }
+        }
+        status
+    }
+}
+
+unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
+    guard(0, || {
+        // SAFETY: called by the collector with a live object.
+        finish(unsafe { Ref::view(&slf) });
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: called when the last reference is gone. The finalizer may run Python code, which may
+        // keep the object. The memory is given back last.
+        unsafe {
+            if fields(Ref::view(&slf)).state.get() != State::Closed
+                && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0
+            {
+                return Ok(());
+            }
+            ffi::PyObject_GC_UnTrack(slf.cast());
+            drop_references(fields(Ref::view(&slf)));
+            FREE.recycle(slf);
+        }
+        Ok(())
+    });
+}
