@@ -194,6 +194,9 @@ class LoopBase:
     _thread_id: int | None
     _task_factory: Callable[..., asyncio.Future[Any]] | None
     _internal_fds: int
+    @property
+    def _virtual_clock(self) -> bool: ...
+    _outside_work: int
     # Copies, for those who look. asyncio's own `__init__` assigns to them, which does nothing.
     _ready: list[asyncio.Handle | asyncio.Task[Any] | asyncio.Future[Any]]
     _scheduled: list[asyncio.TimerHandle | asyncio.Task[Any]]

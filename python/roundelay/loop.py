@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, compat
 
 __all__ = ["EventLoop", "new_event_loop"]
 
 if TYPE_CHECKING:
-    from typing import TypeVarTuple
+    from typing import TypeVar, TypeVarTuple
 
+    _T = TypeVar("_T")
     _Ts = TypeVarTuple("_Ts")
 
 
@@ -54,12 +56,23 @@ class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
 
     Scheduling, timers, tasks, futures, readers and writers are native. Sockets, transports,
     subprocesses, the executor and error reports are asyncio's own code on top of them.
+
+    With ``clock="virtual"`` the loop's time begins at 0.0 and stands still while anything is ready to run;
+    then it jumps to the next timer, so that a program of sleeps and timeouts runs without waiting. What
+    ``run_in_executor()`` does in other threads is waited for, and takes no virtual time.
     """
 
     # asyncio's own, by signal number.
     _signal_handlers: dict[int, asyncio.Handle]
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Literal["real", "virtual"] = "real") -> None:
+        if clock not in ("real", "virtual"):
+            self._closed = True  # or its end would be reported as that of a loop that nobody closed
+            raise ValueError(f"clock must be 'real' or 'virtual', not {clock!r}")
+        if self._virtual_clock != (clock == "virtual"):
+            # The clock is made before __init__ runs, from the arguments of the class.
+            self._closed = True
+            raise TypeError("a subclass that asks for a virtual clock must be called with clock='virtual' itself")
         asyncio.SelectorEventLoop.__init__(self, _Selector(self))  # type: ignore[arg-type]
         compat.show_native_tasks()
 
@@ -77,6 +90,30 @@ class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
         if not self._signal_handlers and not self.is_closed():
             self._internal_fds = 1
         return removed
+
+    # Virtual time stands still while another thread works for the program.
+
+    def run_in_executor(self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:
+        """Have a thread call ``func(*args)``; the default executor's if ``executor`` is None."""
+        future = super().run_in_executor(executor, func, *args)
+        if self._virtual_clock:
+            self._outside_work += 1
+            future.add_done_callback(self._outside_work_done)
+        return future
+
+    def _outside_work_done(self, _future: asyncio.Future[Any]) -> None:
+        self._outside_work -= 1
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait until the default executor's threads have ended, at most ``timeout`` seconds."""
+        self._outside_work += 1
+        try:
+            if sys.version_info < (3, 12):
+                await super().shutdown_default_executor()
+            else:
+                await super().shutdown_default_executor(timeout)
+        finally:
+            self._outside_work -= 1
 
     def close(self) -> None:
         """Close the loop; what is still queued is dropped. The loop must not be running."""

@@ -81,6 +81,9 @@ pub struct LoopData {
     pub thread: Cell<u64>,
     /// Descriptors that the loop watches for itself (its self-pipe).
     pub internal: Cell<usize>,
+    /// Under a virtual clock: how many pieces of work other threads do for the program. Time stands still
+    /// until they are done.
+    pub outside: Cell<usize>,
     /// The task factory, if one is set.
     pub task_factory: Slot,
     /// The context object that the last step in a shared context used; see `compat::context`.
@@ -110,6 +113,7 @@ impl LoopData {
             stopping: Cell::new(false),
             thread: Cell::new(0),
             internal: Cell::new(0),
+            outside: Cell::new(0),
             task_factory: Slot::empty(),
             spare_context: Slot::empty(),
         })

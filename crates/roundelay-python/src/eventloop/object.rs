@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use pyo3::ffi;
-use roundelay::Clock;
+use roundelay::{Clock, VirtualClock};
 
 use crate::compat::current;
 use crate::imports::names;
@@ -93,6 +93,8 @@ fn attributes() -> Vec<ffi::PyGetSetDef> {
         attribute!(c"_stopping", stopping, set_stopping),
         attribute!(c"_thread_id", thread_id, set_thread_id),
         attribute!(c"_task_factory", task_factory, set_task_factory),
+        attribute!(c"_virtual_clock", has_virtual_clock),
+        attribute!(c"_outside_work", outside_work, set_outside_work),
         attribute!(c"_internal_fds", internal_fds, set_internal_fds),
         attribute!(c"_ready", ready_list, ignore),
         attribute!(c"_scheduled", scheduled_list, ignore),
@@ -146,10 +148,11 @@ fn is_faithful_subclass(event_loop: &Ref) -> bool {
 unsafe extern "C" fn new(
     ty: *mut ffi::PyTypeObject,
     _args: *mut ffi::PyObject,
-    _kwargs: *mut ffi::PyObject,
+    kwargs: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     guard_object(|| {
-        let state = LoopData::new(Clock::Monotonic).or_else(crate::error::raise_io)?;
+        let clock = wanted_clock(kwargs)?;
+        let state = LoopData::new(clock).or_else(crate::error::raise_io)?;
         // SAFETY: a finished type; the state is written before anyone sees the object. The object is
         // untracked meanwhile, so that the collector does not look at a state that is not there.
         unsafe {
@@ -165,6 +168,29 @@ unsafe extern "C" fn new(
             Ok(event_loop)
         }
     })
+}
+
+/// The clock that `clock=` asks for. Anything but `"virtual"` is left for `__init__` to refuse.
+fn wanted_clock(kwargs: *mut ffi::PyObject) -> Result<Clock> {
+    if kwargs.is_null() {
+        return Ok(Clock::Monotonic);
+    }
+    // SAFETY: `tp_new` gets a dict or null; what is found is borrowed and looked at once.
+    unsafe {
+        let given = ffi::PyDict_GetItemString(kwargs, c"clock".as_ptr());
+        let is_virtual = !given.is_null()
+            && ffi::PyUnicode_Check(given) != 0
+            && ffi::PyUnicode_CompareWithASCIIString(given, c"virtual".as_ptr()) == 0;
+        Ok(if is_virtual {
+            Clock::Virtual(VirtualClock::new())
+        } else {
+            Clock::Monotonic
+        })
+    }
+}
+
+fn has_virtual_clock(event_loop: &Ref) -> Result<Ref> {
+    Ok(boolean(data(event_loop).clock.is_virtual()))
 }
 
 /// Attributes that are the user's own on this one loop (a mock, say) are noticed, so that the short ways
@@ -265,6 +291,16 @@ fn internal_fds(event_loop: &Ref) -> Result<Ref> {
 fn set_internal_fds(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
     let count = value.map_or(Ok(0.0), Ref::to_f64)?;
     data(event_loop).internal.set(count as usize);
+    Ok(())
+}
+
+fn outside_work(event_loop: &Ref) -> Result<Ref> {
+    integer(data(event_loop).outside.get() as u64)
+}
+
+fn set_outside_work(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
+    let count = value.map_or(Ok(0.0), Ref::to_f64)?;
+    data(event_loop).outside.set(count as usize);
     Ok(())
 }
 

@@ -27,7 +27,12 @@ pub fn turn(event_loop: &Ref, state: &LoopData) -> Result<()> {
     if state.pacer.borrow_mut().should_poll(batch, watching, stop) {
         // Signal handlers may run meanwhile, and look for the current task.
         withdraw(event_loop, state);
-        poll(state, timeout(state, batch > 0 || stop))?;
+        let work = batch > 0 || stop;
+        if state.clock.is_virtual() {
+            poll_in_virtual_time(state, work)?;
+        } else {
+            poll(state, timeout(state, work))?;
+        }
         batch = state.ready.borrow().len();
     }
     if !state.timers.borrow().is_empty() {
@@ -60,6 +65,22 @@ fn timeout(state: &LoopData, work: bool) -> Option<Duration> {
     let next = state.timers.borrow_mut().next_deadline()?;
     let left = (next.0 - state.time()).clamp(0.0, 86_400.0);
     poll_timeout(false, Some(Duration::from_secs_f64(left)), Duration::ZERO)
+}
+
+/// Polls without letting time pass; if that finds nothing to do, the clock jumps to the next timer. With no
+/// timer either, or while a thread works for the program, work must come from outside, and is waited for.
+#[cold]
+fn poll_in_virtual_time(state: &LoopData, work: bool) -> Result<()> {
+    let next = state.timers.borrow_mut().next_deadline();
+    let Some(next) = next.filter(|_| state.outside.get() == 0) else {
+        return poll(state, work.then_some(Duration::ZERO));
+    };
+    poll(state, Some(Duration::ZERO))?;
+    if !work && state.ready.borrow().is_empty() && !state.stopping.get() {
+        let next = next.0.clamp(0.0, Duration::MAX.as_secs_f64() / 2.0);
+        state.clock.advance_to(Duration::from_secs_f64(next));
+    }
+    Ok(())
 }
 
 /// Moves what is due into the ring, in order of time and then of insertion.
