@@ -30,6 +30,7 @@ fn fill(module: &Ref) -> Result<()> {
     imports::fetch()?;
     layout::probe()?;
     current::probe()?;
+    current::probe_running_loop();
     context::probe()?;
     awaited_by::probe()?;
     behaviour::probe()?;

@@ -4,14 +4,15 @@
 //! keeps only the *variables* of the context it was created in (an immutable map, which the collector
 //! sees as owned by the task), and a `Context` object around them is made, or borrowed from the loop, for
 //! the time of a step. If the step changed a variable, or somebody took hold of the object, the object
-//! becomes the task's own; otherwise it goes back to the loop for the next task with the same variables.
+//! becomes the task's own; otherwise it goes back to the loop for the next task with the same variables,
+//! for which it need not even be left and entered again.
 //!
 //! The two words this needs (the thread's current context, a context's variables) are found by behaviour
 //! at import. Where they are not found, every task gets a copy.
 
 use pyo3::ffi;
 
-use crate::native::{Ref, Result, Slot, check};
+use crate::native::{Ref, Result, Slot, check, leave_context, raised};
 use crate::statics::{GilCell, TypeCell, unset};
 
 use super::layout::base_word;
@@ -85,6 +86,13 @@ fn is_vars(kept: &Ref) -> bool {
     kept.is_exact(MAP.get())
 }
 
+/// Whether this is a context, or the variables of one.
+#[inline]
+pub fn is_known(kept: &Ref) -> bool {
+    // SAFETY: live.
+    is_vars(kept) || unsafe { ffi::PyContext_CheckExact(kept.as_ptr()) != 0 }
+}
+
 /// What a new task keeps of the current context: its variables, or a copy of it.
 #[inline]
 pub fn capture() -> Result<Ref> {
@@ -105,36 +113,136 @@ pub fn capture() -> Result<Ref> {
     Ref::copied_context()
 }
 
-/// The context object to run a step in, and what to give to [`settle`] afterwards.
-///
-/// `kept` is what [`capture`] or [`settle`] left with the task; `spare` is where the loop keeps the
-/// object that was used last.
-#[inline]
-pub fn prepare(kept: Ref, spare: &Slot) -> Result<(Ref, Option<Ref>)> {
-    if !is_vars(&kept) {
-        return Ok((kept, None));
-    }
-    if let Some(context) = spare.take() {
-        // SAFETY: a context has its variables there.
-        if unsafe { *base_word(context.as_ptr(), VARS.get()) } == kept.as_ptr() {
-            return Ok((context, Some(kept)));
-        }
-    }
-    Ok((around(&kept)?, Some(kept)))
+/// Context objects that a loop keeps between steps.
+pub struct Contexts {
+    /// What the last step in shared variables ran in; still entered, because the next step most often wants
+    /// the same. Empty while a step runs, and left before anything but steps and callbacks may run.
+    entered: Slot,
+    /// An object that nobody else holds and that is not entered, for the next step with the same variables.
+    spare: Slot,
 }
 
-/// After a step in a shared context: gives the object back to the loop and returns the variables for the
-/// task to keep, or returns nothing if the object must stay the task's own.
-#[inline]
-pub fn settle(context: &Ref, vars: Ref, spare: &Slot, holders: isize) -> Option<Ref> {
-    // SAFETY: a context has its variables there.
-    let same = unsafe { *base_word(context.as_ptr(), VARS.get()) } == vars.as_ptr();
-    // Tokens, and whoever asked for the task's context, hold the object.
-    if !same || context.count() != holders {
-        return None;
+/// The context that a step or a callback runs in, entered.
+pub struct Current {
+    context: Ref,
+    /// The variables, if the object was made around what others share.
+    vars: Option<Ref>,
+}
+
+impl Contexts {
+    /// None kept.
+    pub const fn new() -> Self {
+        Self {
+            entered: Slot::empty(),
+            spare: Slot::empty(),
+        }
     }
-    spare.set(context.clone());
-    Some(vars)
+
+    /// Enters the context that `slot` has, and puts the object into it; nothing if it is empty. The slot is
+    /// that of a task or a handle, and holds what [`capture`] gave it.
+    #[inline]
+    pub fn enter(&self, slot: &Slot) -> Result<Option<Current>> {
+        let Some(kept) = slot.take() else {
+            return Ok(None);
+        };
+        if let Some(context) = self.entered.take() {
+            // Held here and by the thread: nobody can have changed it but by being called in it.
+            if vars_of(&context) == kept.as_ptr() && context.count() == 2 {
+                slot.set(context.clone());
+                return Ok(Some(Current {
+                    context,
+                    vars: Some(kept),
+                }));
+            }
+            self.leave_for_good(context);
+        }
+        let (context, vars) = if is_vars(&kept) {
+            (self.around(&kept)?, Some(kept))
+        } else {
+            (kept, None)
+        };
+        slot.set(context.clone());
+        // SAFETY: a live context (or an exception, if it is none).
+        check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
+        Ok(Some(Current { context, vars }))
+    }
+
+    /// Leaves what the last step entered. Whatever exception is set survives.
+    #[inline]
+    pub fn leave(&self) {
+        if let Some(context) = self.entered.take() {
+            self.leave_for_good(context);
+        }
+    }
+
+    fn leave_for_good(&self, context: Ref) {
+        leave_context(&context, raised());
+        if context.count() == 1 {
+            self.spare.set(context);
+        }
+    }
+
+    /// A context object with these variables.
+    fn around(&self, vars: &Ref) -> Result<Ref> {
+        match self.spare.take() {
+            Some(context) if vars_of(&context) == vars.as_ptr() => Ok(context),
+            _ => around(vars),
+        }
+    }
+
+    /// Lets go of everything, when the loop does. Nothing is entered then.
+    pub fn clear(&self) {
+        drop(self.entered.take());
+        drop(self.spare.take());
+    }
+
+    /// Visits every reference.
+    ///
+    /// # Safety
+    /// Called from `tp_traverse` with the collector's arguments.
+    pub unsafe fn traverse(
+        &self,
+        visit: ffi::visitproc,
+        arg: *mut std::ffi::c_void,
+    ) -> std::ffi::c_int {
+        // SAFETY: by the caller's contract.
+        unsafe {
+            match self.entered.traverse(visit, arg) {
+                0 => self.spare.traverse(visit, arg),
+                status => status,
+            }
+        }
+    }
+}
+
+impl Current {
+    /// Ends the step or callback. `slot` is left with the shared variables again, unless one was set
+    /// meanwhile or somebody took hold of the object; then the object is the slot's own from now on.
+    #[inline]
+    pub fn end(self, slot: &Slot, contexts: &Contexts, failed: bool) {
+        let Self { context, vars } = self;
+        if let Some(vars) = vars
+            && vars_of(&context) == vars.as_ptr()
+            && slot.peek() == context.as_ptr()
+            // Held here, by the thread and by the slot; beyond that there are tokens, and those who asked
+            // for the task's context.
+            && context.count() == 3
+        {
+            slot.set(vars);
+            if !failed {
+                contexts.entered.set(context);
+                return;
+            }
+        }
+        leave_context(&context, failed);
+    }
+}
+
+/// The variables of a context, borrowed.
+#[inline]
+fn vars_of(context: &Ref) -> *mut ffi::PyObject {
+    // SAFETY: a context has its variables there.
+    unsafe { *base_word(context.as_ptr(), VARS.get()) }
 }
 
 /// A new context object with the given variables.

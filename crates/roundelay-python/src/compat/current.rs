@@ -7,6 +7,7 @@ use pyo3::ffi;
 
 use crate::imports::imports;
 use crate::native::{Ref, Result};
+use crate::statics::GilCell;
 
 #[cfg(not(Py_3_14))]
 pub use dict::*;
@@ -87,7 +88,7 @@ mod dict {
 mod thread_word {
     use super::*;
     use crate::native::{check, import, none, string};
-    use crate::statics::{GilCell, Once};
+    use crate::statics::Once;
 
     /// `_asyncio._swap_current_task`, used where the word was not found.
     static SWAP: Once<Ref> = Once::new();
@@ -189,6 +190,40 @@ mod thread_word {
         let nothing = none();
         let previous = SWAP.get().call([event_loop, task.unwrap_or(&nothing)])?;
         Ok((!previous.is_none()).then_some(previous))
+    }
+}
+
+/// The C function behind `asyncio._get_running_loop`, which takes its module and no arguments.
+#[derive(Clone, Copy)]
+struct RunningLoop {
+    function: ffi::PyCFunction,
+    module: *mut ffi::PyObject,
+}
+
+static RUNNING_LOOP: GilCell<Option<RunningLoop>> = GilCell::new(None);
+
+/// Looks behind `asyncio._get_running_loop`.
+pub fn probe_running_loop() {
+    let callable = imports().get_running_loop.as_ptr();
+    // SAFETY: live; a builtin function and its module live as long as the interpreter.
+    unsafe {
+        if ffi::PyCFunction_CheckExact(callable) != 0
+            && ffi::PyCFunction_GetFlags(callable) == ffi::METH_NOARGS
+            && let Some(function) = ffi::PyCFunction_GetFunction(callable)
+        {
+            let module = ffi::PyCFunction_GetSelf(callable);
+            RUNNING_LOOP.set(Some(RunningLoop { function, module }));
+        }
+    }
+}
+
+/// `asyncio._get_running_loop()`: the loop, or `None`.
+#[inline]
+pub fn running_loop() -> Result<Ref> {
+    match RUNNING_LOOP.get() {
+        // SAFETY: called as the interpreter calls it; a new reference or null.
+        Some(it) => unsafe { Ref::owned_or_raised((it.function)(it.module, std::ptr::null_mut())) },
+        None => imports().get_running_loop.call([]),
     }
 }
 

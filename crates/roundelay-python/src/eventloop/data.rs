@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 use pyo3::ffi;
 use roundelay::{Clock, Pacer, Reactor, Readiness, Ready, TimerId, Timers};
 
+use crate::compat::context::Contexts;
 use crate::native::{Ref, Slot};
 use crate::statics::GilCell;
 
@@ -86,8 +87,8 @@ pub struct LoopData {
     pub outside: Cell<usize>,
     /// The task factory, if one is set.
     pub task_factory: Slot,
-    /// The context object that the last step in a shared context used; see `compat::context`.
-    pub spare_context: Slot,
+    /// What the last step ran in, for the next one.
+    pub contexts: Contexts,
 }
 
 impl LoopData {
@@ -115,7 +116,7 @@ impl LoopData {
             internal: Cell::new(0),
             outside: Cell::new(0),
             task_factory: Slot::empty(),
-            spare_context: Slot::empty(),
+            contexts: Contexts::new(),
         })
     }
 

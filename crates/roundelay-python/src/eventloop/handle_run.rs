@@ -5,7 +5,7 @@ use pyo3::ffi;
 use crate::compat::context;
 use crate::imports::{imports, names};
 use crate::native::{
-    Raised, Ref, Result, boolean, dict, leave_context, string, take_raised, text_of, tuple,
+    Raised, Ref, Result, Slot, boolean, dict, string, take_raised, text_of, tuple,
 };
 
 use super::data::LoopData;
@@ -20,21 +20,22 @@ pub fn run(handle: &Ref, state: &LoopData) -> Result<()> {
     if fields.cancelled.get() {
         return Ok(());
     }
-    let (Some(callback), Some(kept)) = (fields.callback.get(), fields.context.take()) else {
+    let Some(callback) = fields.callback.get() else {
         return Ok(());
     };
-    let (context, shared) = context::prepare(kept, &state.spare_context)?;
-    fields.context.set(context.clone());
     let args = fields.args.get();
-    let outcome = run_in(&context, &callback, args.as_ref(), fields.shape.get());
-    if let Some(vars) = shared
-        && fields.context.peek() == context.as_ptr()
-        // Held here and by the handle.
-        && let Some(vars) = context::settle(&context, vars, &state.spare_context, 2)
-    {
-        fields.context.set(vars);
-    }
-    drop(context);
+    let outcome = match foreign_context(&fields.context) {
+        Some(context) => run_by(&context, &callback, args.as_ref(), fields.shape.get()),
+        None => match state.contexts.enter(&fields.context) {
+            Ok(Some(context)) => {
+                let outcome = call(&callback, args.as_ref(), fields.shape.get());
+                context.end(&fields.context, &state.contexts, outcome.is_err());
+                outcome
+            }
+            Ok(None) => return Ok(()),
+            Err(Raised) => Err(Raised),
+        },
+    };
     match outcome {
         Ok(()) => Ok(()),
         Err(Raised) => report(
@@ -46,32 +47,35 @@ pub fn run(handle: &Ref, state: &LoopData) -> Result<()> {
     }
 }
 
-/// Calls `callback` in `context`. A context that is not one, but has a `run`, is asked to do it.
+/// What was given for a context and is none, but has a `run`.
 #[inline]
-fn run_in(context: &Ref, callback: &Ref, args: Option<&Ref>, shape: u8) -> Result<()> {
-    // SAFETY: live.
-    if unsafe { ffi::PyContext_CheckExact(context.as_ptr()) } == 0 {
-        let run = context.getattr(&names().run)?;
-        let mut all = vec![callback.clone()];
-        match (args, shape) {
-            (Some(only), 1) => all.push(only.clone()),
-            (Some(many), _) => all.extend(crate::native::items(many)),
-            (None, _) => {}
-        }
-        return run
-            .call_tuple(&tuple(&all.iter().collect::<Vec<_>>())?, None)
-            .map(drop);
+fn foreign_context(slot: &Slot) -> Option<Ref> {
+    slot.get().filter(|kept| !context::is_known(kept))
+}
+
+/// `context.run(callback, *args)`
+#[cold]
+fn run_by(context: &Ref, callback: &Ref, args: Option<&Ref>, shape: u8) -> Result<()> {
+    let run = context.getattr(&names().run)?;
+    let mut all = vec![callback.clone()];
+    match (args, shape) {
+        (Some(only), 1) => all.push(only.clone()),
+        (Some(many), _) => all.extend(crate::native::items(many)),
+        (None, _) => {}
     }
-    // SAFETY: a live context.
-    crate::native::check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
-    let outcome = match (args, shape) {
+    run.call_tuple(&tuple(&all.iter().collect::<Vec<_>>())?, None)
+        .map(drop)
+}
+
+/// `callback(*args)`
+#[inline]
+fn call(callback: &Ref, args: Option<&Ref>, shape: u8) -> Result<()> {
+    match (args, shape) {
         (Some(only), 1) => callback.call([only]),
         (Some(many), _) => callback.call_tuple(many, None),
         (None, _) => callback.call([]),
-    };
-    let outcome = outcome.map(drop);
-    leave_context(context, outcome.is_err());
-    outcome
+    }
+    .map(drop)
 }
 
 /// Takes the exception that a callback raised to the loop's exception handler, in asyncio's words.

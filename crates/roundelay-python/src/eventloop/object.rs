@@ -336,7 +336,7 @@ fn discard(event_loop: &Ref) -> Result<Ref> {
     let state = data(event_loop);
     drop(state.reactor.borrow_mut().take());
     drop(state.wakeup.borrow_mut().take());
-    drop(state.spare_context.take());
+    state.contexts.clear();
     drop(state.take_everything());
     Ok(none())
 }
@@ -354,11 +354,12 @@ unsafe extern "C" fn traverse(
             return status;
         }
         let state = data(event_loop);
-        for slot in [&state.task_factory, &state.spare_context] {
-            let status = slot.traverse(visit, arg);
-            if status != 0 {
-                return status;
-            }
+        let mut status = state.task_factory.traverse(visit, arg);
+        if status == 0 {
+            status = state.contexts.traverse(visit, arg);
+        }
+        if status != 0 {
+            return status;
         }
         let (Ok(ready), Ok(timers), Ok(watched)) = (
             state.ready.try_borrow(),
@@ -408,7 +409,7 @@ unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
         // SAFETY: called by the collector with a live object.
         let state = data(unsafe { Ref::view(&slf) });
         drop(state.task_factory.take());
-        drop(state.spare_context.take());
+        state.contexts.clear();
         drop(state.take_everything());
         Ok(0)
     })
@@ -422,7 +423,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
             ffi::PyObject_GC_UnTrack(slf.cast());
             let state = data(Ref::view(&slf));
             drop(state.task_factory.take());
-            drop(state.spare_context.take());
+            state.contexts.clear();
             drop(state.take_everything());
             ptr::drop_in_place(&raw mut (*slf.cast::<LoopObject>()).data);
             release(slf);

@@ -7,13 +7,13 @@ use crate::native::{Raised, Ref, Result, aside, boolean, none, tuple};
 use super::data::LoopData;
 use super::object::data;
 use super::schedule::this_thread;
-use super::turn::{turn, withdraw};
+use super::turn::{settle, turn};
 
 /// `_run_once()`: one turn, for those who drive the loop by hand.
 pub fn run_once(event_loop: &Ref) -> Result<Ref> {
     let state = data(event_loop);
     let outcome = turn(event_loop, state);
-    withdraw(event_loop, state);
+    settle(event_loop, state);
     outcome.map(|()| none())
 }
 
@@ -55,7 +55,7 @@ fn enter(event_loop: &Ref, state: &LoopData, wakeup_fd: &mut Option<Ref>) -> Res
 
 /// Undoes `enter`, as far as it went.
 fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, wakeup_fd: Option<Ref>) -> Result<()> {
-    withdraw(event_loop, state);
+    settle(event_loop, state);
     state.stopping.set(false);
     state.thread.set(0);
     let mut outcome = imports().set_running_loop.call([&none()]).map(drop);

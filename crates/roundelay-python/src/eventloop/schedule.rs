@@ -3,6 +3,7 @@
 use pyo3::ffi;
 
 use crate::combinators::sleep_delay;
+use crate::compat::current;
 use crate::future::FutureBody;
 use crate::imports::{imports, names};
 use crate::native::args::matches;
@@ -335,7 +336,7 @@ pub fn add_callback_signalsafe(event_loop: &Ref, handle: &Ref) -> Result<Ref> {
 /// The running loop of this thread, if there is one.
 #[inline]
 pub fn running() -> Result<Option<Ref>> {
-    let event_loop = imports().get_running_loop.call([])?;
+    let event_loop = current::running_loop()?;
     Ok((!event_loop.is_none()).then_some(event_loop))
 }
 

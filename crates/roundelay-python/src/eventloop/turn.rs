@@ -26,7 +26,7 @@ pub fn turn(event_loop: &Ref, state: &LoopData) -> Result<()> {
     let stop = state.stopping.get();
     if state.pacer.borrow_mut().should_poll(batch, watching, stop) {
         // Signal handlers may run meanwhile, and look for the current task.
-        withdraw(event_loop, state);
+        settle(event_loop, state);
         let work = batch > 0 || stop;
         if state.clock.is_virtual() {
             poll_in_virtual_time(state, work)?;
@@ -51,10 +51,17 @@ pub fn turn(event_loop: &Ref, state: &LoopData) -> Result<()> {
 /// Makes no task current, if one still is: the last step leaves its task published, because the next
 /// entry is most often a step as well.
 #[inline]
-pub fn withdraw(event_loop: &Ref, state: &LoopData) {
+fn withdraw(event_loop: &Ref, state: &LoopData) {
     if state.published.replace(false) {
         current::withdraw(event_loop);
     }
+}
+
+/// Ends what the last step left for the next one: its task is no longer current, its context is left.
+#[inline]
+pub fn settle(event_loop: &Ref, state: &LoopData) {
+    withdraw(event_loop, state);
+    state.contexts.leave();
 }
 
 /// How long a poll may wait.
@@ -129,7 +136,10 @@ fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
             withdraw(event_loop, state);
             handle_run::run(&word.into_object(), state)
         }
-        Kind::GatherChild => gather::child_done_in_slot(&word.into_object()),
+        Kind::GatherChild => {
+            state.contexts.leave();
+            gather::child_done_in_slot(&word.into_object())
+        }
         Kind::Sleep => {
             let task = word.into_object();
             let fields = task::body(&task);
@@ -159,9 +169,11 @@ fn run_timed(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
         let callable = wakeup::step(&object)?;
         handle::make(event_loop, &callable, handle::Arguments::None, None)?
     };
+    state.contexts.leave();
     event_loop.setattr(&names().current_handle, &shown)?;
     let started = state.time();
     let outcome = run(event_loop, state, word);
+    state.contexts.leave();
     let seconds = state.time() - started;
     let reported = crate::native::aside(|| {
         event_loop.setattr(&names().current_handle, &none())?;

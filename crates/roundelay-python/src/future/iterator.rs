@@ -5,6 +5,8 @@ use std::ptr;
 
 use pyo3::ffi;
 
+use crate::compat::stop_iteration;
+
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
@@ -104,11 +106,10 @@ unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
             Next::Yield(future) => Ok(future.into_ptr()),
             Next::Return(value) => {
                 // Null without an exception is StopIteration with None: the cheap way to return None.
-                if !value.is_none() {
-                    // SAFETY: a live value.
-                    unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
+                if value.is_none() {
+                    return Err(Raised);
                 }
-                Err(Raised)
+                stop_iteration::raise_value(&value)
             }
             Next::Exhausted => Err(Raised),
         }
@@ -141,11 +142,7 @@ unsafe extern "C" fn am_send(
 fn send(iterator: &Ref, _value: &Ref) -> Result<Ref> {
     match resume(iterator)? {
         Next::Yield(future) => Ok(future),
-        Next::Return(value) => {
-            // SAFETY: a live value.
-            unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
-            Err(Raised)
-        }
+        Next::Return(value) => stop_iteration::raise_value(&value),
         Next::Exhausted => {
             // SAFETY: a static exception class.
             unsafe { ffi::PyErr_SetNone(ffi::PyExc_StopIteration) };

@@ -214,6 +214,19 @@ pub fn while_handling<T>(exception: &Ref, work: impl FnOnce() -> T) -> T {
     }
 }
 
+/// Whether the thread is inside an `except` or `finally` that handles an exception.
+#[inline]
+pub fn is_handling() -> bool {
+    // SAFETY: attached; a new reference or null.
+    unsafe {
+        let handled = ffi::PyErr_GetHandledException();
+        !handled.is_null() && {
+            drop(Ref::owned(handled));
+            true
+        }
+    }
+}
+
 /// Leaves a context that this thread entered; `failed` says that an exception is set, which survives.
 #[inline]
 pub fn leave_context(context: &Ref, failed: bool) {

@@ -2,6 +2,8 @@
 
 use pyo3::ffi;
 
+use crate::compat::stop_iteration;
+
 use super::refs::{Raised, Ref, Result};
 
 /// What a resumption gives.
@@ -20,11 +22,10 @@ impl Resumed {
         match self {
             Resumed::Yielded(value) => Ok(value.into_ptr()),
             Resumed::Returned(value) => {
-                if !value.is_none() {
-                    // SAFETY: a live value.
-                    unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
+                if value.is_none() {
+                    return Err(Raised);
                 }
-                Err(Raised)
+                stop_iteration::raise_value(&value)
             }
         }
     }
@@ -33,11 +34,7 @@ impl Resumed {
     pub fn into_send(self) -> Result<Ref> {
         match self {
             Resumed::Yielded(value) => Ok(value),
-            Resumed::Returned(value) => {
-                // SAFETY: a live value.
-                unsafe { crate::compat::_PyGen_SetStopIterationValue(value.as_ptr()) };
-                Err(Raised)
-            }
+            Resumed::Returned(value) => stop_iteration::raise_value(&value),
         }
     }
 

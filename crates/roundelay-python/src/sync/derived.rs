@@ -44,7 +44,8 @@ pub fn builder<F>(
         name: name.as_ptr(),
         type_code: ffi::Py_T_OBJECT_EX,
         offset: (BODY + offset) as _,
-        flags: ffi::Py_READONLY,
+        // Not read-only: those the interpreter would not drop.
+        flags: 0,
         doc: std::ptr::null(),
     });
     Ok(TypeBuilder::new(name, BODY + size_of::<F>())

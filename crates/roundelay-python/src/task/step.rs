@@ -10,9 +10,7 @@ use crate::eventloop::{self, LoopData, Word, handle, handle_run};
 use crate::future::{self, State, Waiter, outcome};
 use crate::imports::{imports, names};
 use crate::native::gc::track;
-use crate::native::{
-    Ref, Result, leave_context, none, raise_object, raise_text, repr, string, take_raised,
-};
+use crate::native::{Ref, Result, none, raise_object, raise_text, repr, string, take_raised};
 
 use super::body::{Sleeping, body};
 use super::cancel::cancel_any;
@@ -47,25 +45,13 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
         }
     }
     current::publish(event_loop.as_ptr(), looop.hash.get(), &task)?;
-    let Some(kept) = fields.context.take() else {
-        return Ok(());
+    let context = match looop.contexts.enter(&fields.context) {
+        Ok(Some(context)) => context,
+        Ok(None) => return Ok(()),
+        Err(_) => return report(&task, event_loop),
     };
-    let (context, shared) = context::prepare(kept, &looop.spare_context)?;
-    fields.context.set(context.clone());
-    // SAFETY: a live context.
-    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
-        return report(&task, event_loop);
-    }
     let then = step(&task, thrown);
-    leave_context(&context, then.is_err());
-    if let Some(vars) = shared
-        && fields.context.peek() == context.as_ptr()
-        // Held here and by the task.
-        && let Some(vars) = context::settle(&context, vars, &looop.spare_context, 2)
-    {
-        fields.context.set(vars);
-    }
-    drop(context);
+    context.end(&fields.context, &looop.contexts, then.is_err());
     let then = match then {
         Ok(then) => then,
         Err(_) => return report(&task, event_loop),
