@@ -14,6 +14,7 @@ from asyncio import *  # noqa: F403
 from typing import Any
 
 from ._core import (
+    Event,
     Future,
     Handle,
     Lock,
@@ -31,6 +32,7 @@ from .policy import EventLoopPolicy
 from .runner import Runner, run
 
 __all__ = [
+    "Event",
     "EventLoop",
     "EventLoopPolicy",
     "Future",

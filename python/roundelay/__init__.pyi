@@ -51,6 +51,7 @@ from .runner import Runner as Runner
 from .runner import run as run
 
 __all__ = [
+    "Event",
     "EventLoop",
     "EventLoopPolicy",
     "Future",

@@ -138,7 +138,14 @@ imports! {
     set_asyncgen_hooks = c"sys" . c"set_asyncgen_hooks";
     set_wakeup_fd = c"signal" . c"set_wakeup_fd";
     warn_unawaited_coroutine = c"warnings" . c"_warn_unawaited_coroutine";
+    deque_class = c"collections" . c"deque";
+    inspect_signature = c"inspect" . c"signature";
     get_ident = c"threading" . c"get_ident";
+}
+
+/// A module of the standard library, for what is made of it while our own module is being made.
+pub fn module(name: &std::ffi::CStr) -> Result<Ref> {
+    import(name)
 }
 
 fn intern(text: &std::ffi::CStr) -> Result<Ref> {

@@ -46,6 +46,7 @@ fn fill(module: &Ref) -> Result<()> {
     let sleep_function = sleep_call::make_types()?;
     coroutine::object::make_type()?;
     coroutine::function::make_type()?;
+    sync::copying::prepare(module)?;
     for (name, class) in sync::make_types()? {
         add(module, name, &class)?;
     }
@@ -78,6 +79,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"ensure_future", create::ensure_future_function, c"ensure_future(coro_or_future, *, loop=None)\n--\n\nWrap a coroutine or an awaitable in a future."),
         method!(c"_set_result_unless_cancelled", sleep_future::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
+        method1!(c"_rebuild", sync::copying::rebuild, c"_rebuild(name)\n--\n\n"),
         method0!(c"_after_fork", after_fork, c"_after_fork($module, /)\n--\n\nFor os.register_at_fork(after_in_child=...)."),
         method0!(c"_native_tasks", native_tasks, c"_native_tasks()\n--\n\nAll native tasks that are not done (up to Python 3.13)."),
         // SAFETY: an all-null entry ends the table.

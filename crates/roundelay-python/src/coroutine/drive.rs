@@ -51,6 +51,15 @@ pub(super) fn already_awaited<T>() -> Result<T> {
     )
 }
 
+#[cold]
+pub(super) fn being_awaited<T>() -> Result<T> {
+    // SAFETY: a static exception class.
+    raise(
+        unsafe { ffi::PyExc_RuntimeError },
+        c"coroutine is being awaited already",
+    )
+}
+
 /// Resumes a coroutine that waits for something.
 #[inline]
 fn go_on(coroutine: &Ref, own: &Coroutine, value: &Ref) -> Result<Resumed> {

@@ -15,7 +15,7 @@ use pyo3::ffi;
 use crate::native::args::matches;
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, set_type_attribute, type_of_class};
-use crate::native::{Args, Raised, Ref, Result, Slot, import, string, take_raised};
+use crate::native::{Args, Raised, Ref, Result, Slot, string, take_raised};
 use crate::statics::{TypeCell, unset};
 use crate::{attribute, unary_slot};
 
@@ -79,7 +79,7 @@ pub fn make_type() -> Result<()> {
         (c"inspect", "_is_coroutine_marker", c"_is_coroutine_marker"),
         (c"inspect", "_is_coroutine_mark", c"_is_coroutine_marker"),
     ] {
-        if let Some(mark) = import(module)?.getattr_opt(&string(constant)?)? {
+        if let Some(mark) = crate::imports::module(module)?.getattr_opt(&string(constant)?)? {
             set_type_attribute(&class, attribute, &mark)?;
         }
     }
@@ -232,7 +232,9 @@ fn module(function: &Ref) -> Result<Ref> {
 }
 
 fn signature(function: &Ref) -> Result<Ref> {
-    import(c"inspect")?.call_method(&string("signature")?, [&stock(function)])
+    crate::imports::imports()
+        .inspect_signature
+        .call([&stock(function)])
 }
 
 fn repr(function: &Ref) -> Result<Ref> {

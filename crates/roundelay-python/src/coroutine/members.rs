@@ -43,14 +43,15 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
         ])
 }
 
-/// `__await__()`: the object itself, once.
+/// `__await__()`: the object itself, unless somebody awaits it or it is over.
 #[inline]
 fn begin(coroutine: &Ref) -> Result<Ref> {
-    let own = fields(coroutine);
-    if own.state.get() != State::Created || own.awaited.replace(true) {
-        return drive::already_awaited();
+    match fields(coroutine).state.get() {
+        // One that runs says so when it is resumed.
+        State::Created | State::Running => Ok(coroutine.clone()),
+        State::Suspended => drive::being_awaited(),
+        State::Closed => drive::already_awaited(),
     }
-    Ok(coroutine.clone())
 }
 
 unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {

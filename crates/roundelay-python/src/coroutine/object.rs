@@ -67,8 +67,6 @@ pub struct Coroutine {
     pub state: Cell<State>,
     /// What kind of object `awaiting` holds.
     pub kind: Cell<Awaiting>,
-    /// `await` was said of it: it must not be awaited again.
-    pub awaited: Cell<bool>,
 }
 
 impl Coroutine {

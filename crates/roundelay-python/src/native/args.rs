@@ -50,6 +50,12 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Whether there are no arguments at all.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.positional.is_empty() && self.keywords.is_empty()
+    }
+
     /// Whether there are no keyword arguments.
     #[inline]
     pub fn no_keywords(&self) -> bool {

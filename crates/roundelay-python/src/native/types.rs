@@ -16,6 +16,8 @@ pub struct TypeBuilder {
     methods: Vec<ffi::PyMethodDef>,
     attributes: Vec<ffi::PyGetSetDef>,
     members: Vec<ffi::PyMemberDef>,
+    /// See [`TypeBuilder::like_python_class`].
+    like_python_class: bool,
 }
 
 impl TypeBuilder {
@@ -29,6 +31,7 @@ impl TypeBuilder {
             methods: vec![],
             attributes: vec![],
             members: vec![],
+            like_python_class: false,
         }
     }
 
@@ -81,6 +84,13 @@ impl TypeBuilder {
         self
     }
 
+    /// Has the type pass for one that is written in Python: messages of the interpreter call it by its name
+    /// without the module, and no Python code finds its members.
+    pub fn like_python_class(mut self) -> Self {
+        self.like_python_class = true;
+        self
+    }
+
     /// Sets `tp_dealloc`, `tp_traverse` and `tp_clear`, and the collector's flag.
     pub fn collected(
         self,
@@ -95,6 +105,8 @@ impl TypeBuilder {
     }
 
     /// Makes the type, deriving from `base` if there is one. It lives as long as the process.
+    ///
+    /// `base` may be a tuple of bases.
     pub fn build(mut self, base: Option<&Ref>) -> Result<Ref> {
         if !self.methods.is_empty() {
             // SAFETY: an all-null entry ends the table.
@@ -114,6 +126,7 @@ impl TypeBuilder {
                 pfunc: table.as_mut_ptr().cast(),
             });
         }
+        let hidden: Vec<_> = self.members.iter().map(|member| member.name).collect();
         if !self.members.is_empty() {
             // SAFETY: an all-null entry ends the table.
             self.members.push(unsafe { std::mem::zeroed() });
@@ -141,6 +154,15 @@ impl TypeBuilder {
             let class = Ref::owned_or_raised(ffi::PyType_FromSpecWithBases(&mut spec, bases))?;
             // Statics name the type from now on, so it must outlive every collection.
             std::mem::forget(class.clone());
+            if self.like_python_class {
+                let name = self.name.to_bytes_with_nul();
+                let start = name.iter().rposition(|byte| *byte == b'.');
+                (*type_of_class(&class)).tp_name =
+                    name[start.map_or(0, |dot| dot + 1)..].as_ptr().cast();
+                for member in hidden {
+                    super::call::check(ffi::PyObject_DelAttrString(class.as_ptr(), member))?;
+                }
+            }
             Ok(class)
         }
     }

@@ -2,15 +2,20 @@
 //!
 //! An instance is `[what the base class needs][our fields]`. The references among the fields are declared
 //! as members of the type, so that the interpreter itself visits, clears and drops them together with the
-//! instance dict: no such class has a `tp_traverse`, `tp_clear` or `tp_dealloc` of its own. What a class
-//! does not define is inherited, and works because each attribute that asyncio's code uses is there.
+//! instance dict: no such class has a `tp_traverse`, `tp_clear` or `tp_dealloc` of its own. (The interpreter
+//! leaves members alone that are read-only, so they are writable, and Python code does not find them.)
+//! What a class does not define is inherited, and works because each attribute that asyncio's code uses is
+//! there.
 
 use std::ffi::CStr;
 
 use pyo3::ffi;
 
+use super::copying;
+pub use super::copying::state;
+use crate::method1;
 use crate::native::types::TypeBuilder;
-use crate::native::{Ref, Result, dict, import, none, raise_text, string};
+use crate::native::{Ref, Result, items, raise_text, repr, string, text_of};
 
 /// Where our fields begin: the size of an instance of a Python class that has `__dict__` and weak
 /// references, which 3.12 and newer keep in front of the object.
@@ -21,7 +26,7 @@ pub const BODY: usize = size_of::<ffi::PyObject>();
 pub const BODY: usize = size_of::<ffi::PyObject>() + size_of::<usize>();
 
 /// `class name(base)`, with `F` behind the base. `references` are the offsets in `F` of its slots, with a
-/// name for each by which nobody should ask.
+/// name for each that nobody sees. Documentation, signature and the ways to copy are there already.
 pub fn builder<F>(
     name: &'static CStr,
     base: &Ref,
@@ -50,12 +55,59 @@ pub fn builder<F>(
     });
     Ok(TypeBuilder::new(name, BODY + size_of::<F>())
         .flags(ffi::Py_TPFLAGS_BASETYPE)
-        .members(members))
+        .doc(documentation(name, base)?)
+        .members(members)
+        .methods([
+            method1!(
+                c"__reduce_ex__",
+                copying::reduce_ex,
+                c"__reduce_ex__($self, protocol, /)\n--\n\n"
+            ),
+            method1!(
+                c"__setstate__",
+                copying::set_state,
+                c"__setstate__($self, state, /)\n--\n\n"
+            ),
+        ])
+        .like_python_class())
+}
+
+/// The documentation of asyncio's class, behind the signature of its `__init__`. Lives as long as the type.
+fn documentation(name: &CStr, base: &Ref) -> Result<&'static CStr> {
+    let init = base.getattr(&string("__init__")?)?;
+    let code = init.getattr(&string("__code__")?)?;
+    let count = code.getattr(&string("co_argcount")?)?.to_f64()? as usize;
+    let mut parameters = Vec::new();
+    for parameter in &items(&code.getattr(&string("co_varnames")?)?)[1..count] {
+        parameters.push(text_of(parameter)?);
+    }
+    let defaults = init.getattr(&string("__defaults__")?)?;
+    if !defaults.is_none() {
+        let defaults = items(&defaults);
+        let first = parameters.len() - defaults.len();
+        for (parameter, default) in parameters[first..].iter_mut().zip(&defaults) {
+            *parameter = format!("{parameter}={}", repr(default)?);
+        }
+    }
+    let doc = base.getattr(&string("__doc__")?)?;
+    let doc = if doc.is_none() {
+        String::new()
+    } else {
+        text_of(&doc)?
+    };
+    let name = name.to_string_lossy();
+    let name = name.rsplit('.').next().unwrap_or_default();
+    let text = format!("{name}({})\n--\n\n{doc}", parameters.join(", "));
+    Ok(Box::leak(
+        std::ffi::CString::new(text)
+            .unwrap_or_default()
+            .into_boxed_c_str(),
+    ))
 }
 
 /// The class of asyncio's that a native one derives from.
 pub fn base(module: &CStr, name: &str) -> Result<Ref> {
-    import(module)?.getattr(&string(name)?)
+    crate::imports::module(module)?.getattr(&string(name)?)
 }
 
 /// The fields of an instance.
@@ -67,38 +119,4 @@ pub unsafe fn fields<F>(object: &Ref) -> &F {
     // SAFETY: the fields are there by the caller's contract, zeroed by the allocator, and live as long as
     // the object.
     unsafe { &*object.as_ptr().cast::<u8>().add(BODY).cast::<F>() }
-}
-
-/// `__getstate__()`: the instance dict and the attributes `names`, which a Python class would have in it.
-/// The loop is among them once there is one.
-pub fn state(object: &Ref, names: &[&CStr]) -> Result<Ref> {
-    let state = dict(&[])?;
-    let own = object.getattr(&string("__dict__")?)?;
-    // SAFETY: two live dicts.
-    crate::native::check(unsafe { ffi::PyDict_Update(state.as_ptr(), own.as_ptr()) })?;
-    let event_loop = object.getattr_opt(&string("_loop")?)?;
-    for name in names.iter().copied().chain(
-        event_loop
-            .is_some_and(|set| !set.is_none())
-            .then_some(c"_loop"),
-    ) {
-        let value = object.getattr(&string(&name.to_string_lossy())?)?;
-        // SAFETY: live objects, a name that ends with a null byte.
-        crate::native::check(unsafe {
-            ffi::PyDict_SetItemString(state.as_ptr(), name.as_ptr(), value.as_ptr())
-        })?;
-    }
-    Ok(state)
-}
-
-/// `__setstate__(state)`: sets every attribute that `__getstate__` gave.
-pub fn set_state(object: &Ref, state: &Ref) -> Result<Ref> {
-    let items = state.call_method(&string("items")?, [])?;
-    // SAFETY: a live iterable; a new reference or null.
-    let items = unsafe { Ref::owned_or_raised(ffi::PySequence_Tuple(items.as_ptr())) }?;
-    for item in crate::native::items(&items) {
-        let pair = crate::native::items(&item);
-        object.setattr(&pair[0], &pair[1])?;
-    }
-    Ok(none())
 }

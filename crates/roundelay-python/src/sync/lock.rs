@@ -11,10 +11,10 @@ use crate::imports::names;
 use crate::native::types::type_of_class;
 use crate::native::{Ref, Result, Slot, boolean, none, raise, raise_object};
 use crate::statics::{TypeCell, unset};
-use crate::{attribute, init_slot, method0, method1};
+use crate::{attribute, init_slot, method0, plain_method};
 
 use super::waiter_queue::{self, WaiterQueue};
-use super::{derived, loop_bound};
+use super::{derived, loop_bound, stock_call};
 
 /// The type `roundelay.Lock`.
 pub static LOCK: TypeCell = unset();
@@ -75,12 +75,12 @@ pub fn make_type() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        method0!(
+        plain_method!(
             c"locked",
             is_locked,
             c"locked($self, /)\n--\n\nReturn True if lock is acquired."
         ),
-        method0!(
+        plain_method!(
             c"release",
             release_method,
             c"release($self, /)\n--\n\nRelease a lock."
@@ -94,11 +94,6 @@ pub fn make_type() -> Result<Ref> {
             c"__getstate__",
             get_state,
             c"__getstate__($self, /)\n--\n\n"
-        ),
-        method1!(
-            c"__setstate__",
-            derived::set_state,
-            c"__setstate__($self, state, /)\n--\n\n"
         ),
     ])
     .attributes([
@@ -115,7 +110,9 @@ pub fn make_type() -> Result<Ref> {
 }
 
 fn init(lock: &Ref, args: crate::native::Args<'_>) -> Result<()> {
-    args.bind::<0>("Lock.__init__", [], 0, 0)?;
+    if !args.is_empty() {
+        return stock_call::init(lock, &args);
+    }
     let own = fields(lock);
     own.locked.set(false);
     drop(own.waiters.take());
@@ -159,12 +156,12 @@ fn acquire_step(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
             Ok(Flow::Await(future))
         }
         Sent::Value(_) => {
-            leave_queue(frame, own);
+            waiter_queue::leave(&own.waiters, frame.slot(1));
             own.locked.set(true);
             Ok(Flow::Return(none()))
         }
         Sent::Raised(exception) => {
-            leave_queue(frame, own);
+            waiter_queue::leave(&own.waiters, frame.slot(1));
             let cancelled = crate::imports::imports().cancelled_error.as_ptr();
             // Whoever was woken and does not take the lock passes the turn on.
             if exception.is_exception_of(cancelled) && !own.locked.get() {
@@ -172,12 +169,6 @@ fn acquire_step(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
             }
             raise_object(exception)
         }
-    }
-}
-
-fn leave_queue(frame: Frame<'_>, own: &LockFields) {
-    if let (Some(queue), Some(future)) = (WaiterQueue::of(&own.waiters), frame.slot(1).take()) {
-        queue.remove(&future);
     }
 }
 

@@ -104,6 +104,33 @@ impl WaiterQueue {
         self.cell().borrow().as_ref()?.front().cloned()
     }
 
+    /// The one at this place, counted from the one who has waited longest.
+    #[inline]
+    pub fn at(&self, place: usize) -> Option<Ref> {
+        self.cell().borrow().as_ref()?.get(place).cloned()
+    }
+
+    /// Finishes with `value` the first one, or first few, who are not done; returns how many.
+    ///
+    /// Goes by place, for setting a result runs user code where the future or its loop is not native.
+    #[inline]
+    pub fn wake(&self, at_most: usize, value: bool) -> Result<usize> {
+        let mut woken = 0;
+        for place in 0..self.len() {
+            if woken == at_most {
+                break;
+            }
+            let Some(future) = self.at(place) else {
+                break;
+            };
+            if !any::is_done(&future)? {
+                woken += 1;
+                any::set_result(&future, crate::native::boolean(value))?;
+            }
+        }
+        Ok(woken)
+    }
+
     /// Takes out the one who has waited longest.
     #[inline]
     pub fn pop(&self) -> Option<Ref> {
@@ -151,13 +178,25 @@ impl WaiterQueue {
     }
 }
 
+/// Takes the future in `waiting` out of the queue in `slot`, and forgets it.
+#[inline]
+pub fn leave(slot: &Slot, waiting: &Slot) {
+    if let (Some(queue), Some(future)) = (WaiterQueue::of(slot), waiting.take()) {
+        queue.remove(&future);
+    }
+}
+
+/// Whether the object is a queue of waiters.
+pub fn is_queue(object: &Ref) -> bool {
+    object.is_exact(QUEUE.get())
+}
+
 /// The attribute `_waiters`: the queue, or `None` before there is one.
 pub fn as_attribute(slot: &Slot) -> Ref {
     slot.get().unwrap_or_else(none)
 }
 
 /// The attribute `_waiters` of a class that has it from the start.
-#[allow(dead_code)] // Asked by classes that have it from the start.
 pub fn as_attribute_always(slot: &Slot) -> Result<Ref> {
     WaiterQueue::of_or_new(slot).map(|queue| queue.0)
 }

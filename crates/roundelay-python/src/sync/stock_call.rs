@@ -1,0 +1,76 @@
+//! Calls that a native method does not understand go to the method of asyncio's that it stands for, which
+//! raises the very error that asyncio raises.
+
+use std::ffi::CStr;
+
+use pyo3::ffi;
+
+use crate::native::args::matches;
+use crate::native::{Args, Ref, Result, items, none, raise_text, string};
+
+/// `object.name(*args, **kwargs)` with asyncio's own method.
+#[cold]
+pub fn call(object: &Ref, name: &CStr, args: &Args<'_>) -> Result<Ref> {
+    args.pass_on_behind(object, &method(object, name)?)
+}
+
+/// `object.__init__(*args, **kwargs)` with asyncio's own method.
+#[cold]
+pub fn init(object: &Ref, args: &Args<'_>) -> Result<()> {
+    call(object, c"__init__", args).map(drop)
+}
+
+/// The first function written in Python behind the native one of the same name.
+fn method(object: &Ref, name: &CStr) -> Result<Ref> {
+    let text = name.to_string_lossy();
+    let name = string(&text)?;
+    // SAFETY: a live object has a live type.
+    let class = unsafe { Ref::borrowed(object.type_ptr().cast()) };
+    let mut native_seen = false;
+    for class in items(&class.getattr(&string("__mro__")?)?) {
+        let found = class
+            .getattr(&string("__dict__")?)?
+            .call_method(&string("get")?, [&name, &none()])?;
+        let native = &raw mut ffi::PyMethodDescr_Type;
+        let slot = &raw mut ffi::PyWrapperDescr_Type;
+        let function = &raw mut ffi::PyFunction_Type;
+        native_seen |= found.is_exact(native) || found.is_exact(slot);
+        if native_seen && found.is_exact(function) {
+            return Ok(found);
+        }
+    }
+    // SAFETY: a static exception class.
+    raise_text(
+        unsafe { ffi::PyExc_TypeError },
+        &format!("{text}() was called with arguments that it does not take"),
+    )
+}
+
+/// The argument of a method that takes at most one, called `name`; nothing if the call is another.
+#[inline]
+#[allow(dead_code)]
+pub fn one_optional<'a>(args: &Args<'a>, name: &str) -> Option<Option<&'a Ref>> {
+    match (args.positional, args.keywords) {
+        ([], []) => Some(None),
+        ([only], []) => Some(Some(only)),
+        ([], [only]) if matches(&args.keyword_name(0), name) => Some(Some(only)),
+        _ => None,
+    }
+}
+
+/// A method without arguments over `fn(&Ref) -> Result<Ref>`, which stands for one of asyncio's.
+#[macro_export]
+macro_rules! plain_method {
+    ($name:literal, $function:path, $doc:literal) => {{
+        fn checked(
+            slf: &$crate::native::Ref,
+            args: $crate::native::Args<'_>,
+        ) -> $crate::native::Result<$crate::native::Ref> {
+            if args.is_empty() {
+                return $function(slf);
+            }
+            $crate::sync::stock_call::call(slf, $name, &args)
+        }
+        $crate::method!($name, checked, $doc)
+    }};
+}
