@@ -14,10 +14,12 @@ from asyncio import *  # noqa: F403
 from typing import Any
 
 from ._core import (
+    BoundedSemaphore,
     Event,
     Future,
     Handle,
     Lock,
+    Semaphore,
     Task,
     TimerHandle,
     __version__,
@@ -32,6 +34,7 @@ from .policy import EventLoopPolicy
 from .runner import Runner, run
 
 __all__ = [
+    "BoundedSemaphore",
     "Event",
     "EventLoop",
     "EventLoopPolicy",
@@ -39,6 +42,7 @@ __all__ = [
     "Handle",
     "Lock",
     "Runner",
+    "Semaphore",
     "Task",
     "TimerHandle",
     "__version__",

@@ -51,6 +51,7 @@ from .runner import Runner as Runner
 from .runner import run as run
 
 __all__ = [
+    "BoundedSemaphore",
     "Event",
     "EventLoop",
     "EventLoopPolicy",
@@ -58,6 +59,7 @@ __all__ = [
     "Handle",
     "Lock",
     "Runner",
+    "Semaphore",
     "Task",
     "TimerHandle",
     "__version__",

@@ -68,6 +68,7 @@ names! {
     is_running = c"is_running";
     iter_await = c"__await__";
     log_destroy_pending = c"_log_destroy_pending";
+    locked = c"locked";
     loop_attr = c"_loop";
     make_cancelled_error = c"_make_cancelled_error";
     release = c"release";

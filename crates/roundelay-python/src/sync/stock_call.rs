@@ -48,7 +48,6 @@ fn method(object: &Ref, name: &CStr) -> Result<Ref> {
 
 /// The argument of a method that takes at most one, called `name`; nothing if the call is another.
 #[inline]
-#[allow(dead_code)]
 pub fn one_optional<'a>(args: &Args<'a>, name: &str) -> Option<Option<&'a Ref>> {
     match (args.positional, args.keywords) {
         ([], []) => Some(None),

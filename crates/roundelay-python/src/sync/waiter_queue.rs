@@ -110,6 +110,18 @@ impl WaiterQueue {
         self.cell().borrow().as_ref()?.get(place).cloned()
     }
 
+    /// The first one who is not done.
+    #[inline]
+    pub fn first_pending(&self) -> Result<Option<Ref>> {
+        for place in 0..self.len() {
+            match self.at(place) {
+                Some(future) if any::is_done(&future)? => {}
+                found => return Ok(found),
+            }
+        }
+        Ok(None)
+    }
+
     /// Finishes with `value` the first one, or first few, who are not done; returns how many.
     ///
     /// Goes by place, for setting a result runs user code where the future or its loop is not native.
