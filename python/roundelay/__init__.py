@@ -32,6 +32,7 @@ from .install import install, uninstall
 from .loop import EventLoop, new_event_loop
 from .policy import EventLoopPolicy
 from .runner import Runner, run
+from .waiting import Waiting, waits_for
 
 __all__ = [
     "BoundedSemaphore",
@@ -45,6 +46,7 @@ __all__ = [
     "Semaphore",
     "Task",
     "TimerHandle",
+    "Waiting",
     "__version__",
     "create_task",
     "ensure_future",
@@ -54,6 +56,7 @@ __all__ = [
     "run",
     "sleep",
     "uninstall",
+    "waits_for",
 ]
 
 

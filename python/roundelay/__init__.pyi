@@ -20,6 +20,8 @@ from .loop import new_event_loop as new_event_loop
 from .policy import EventLoopPolicy as EventLoopPolicy
 from .runner import Runner as Runner
 from .runner import run as run
+from .waiting import Waiting as Waiting
+from .waiting import waits_for as waits_for
 
 from asyncio import *  # type: ignore[assignment]
 from asyncio import base_events as base_events
@@ -62,6 +64,7 @@ __all__ = [
     "Semaphore",
     "Task",
     "TimerHandle",
+    "Waiting",
     "__version__",
     "create_task",
     "ensure_future",
@@ -71,4 +74,5 @@ __all__ = [
     "run",
     "sleep",
     "uninstall",
+    "waits_for",
 ]

@@ -42,6 +42,7 @@ macro_rules! names {
 names! {
     acquire = c"acquire";
     add_done_callback = c"add_done_callback";
+    ag_await = c"ag_await";
     asyncio_future_blocking = c"_asyncio_future_blocking";
     asyncgen_finalizer_hook = c"_asyncgen_finalizer_hook";
     asyncgen_firstiter_hook = c"_asyncgen_firstiter_hook";
@@ -56,15 +57,19 @@ names! {
     check_running = c"_check_running";
     cancel_message = c"_cancel_message";
     close = c"close";
+    cr_await = c"cr_await";
     create_future = c"create_future";
     create_task = c"create_task";
     current_handle = c"_current_handle";
     done = c"done";
     exception = c"exception";
     fileno = c"fileno";
+    fut_waiter = c"_fut_waiter";
+    get_coro = c"get_coro";
     get_debug = c"get_debug";
     get_event_loop = c"get_event_loop";
     get_loop = c"get_loop";
+    gi_yieldfrom = c"gi_yieldfrom";
     is_running = c"is_running";
     iter_await = c"__await__";
     log_destroy_pending = c"_log_destroy_pending";

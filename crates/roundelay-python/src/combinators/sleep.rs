@@ -114,6 +114,12 @@ pub fn deadline(wait: &Ref) -> f64 {
     fields(wait).deadline.get()
 }
 
+/// When the sleep ends that `object` is, if it is one under way.
+pub fn ends_at(object: &Ref) -> Option<f64> {
+    (object.is_exact(SLEEP_WAIT.get()) && fields(object).stage.get() == Stage::Yielded)
+        .then(|| fields(object).deadline.get())
+}
+
 /// Resumes the sleep.
 #[inline]
 pub fn resume(wait: &Ref) -> Result<Resumed> {

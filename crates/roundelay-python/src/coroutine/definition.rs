@@ -23,6 +23,13 @@ pub struct AsyncDef {
     pub resume: fn(Frame<'_>, Sent) -> Result<Flow>,
 }
 
+impl AsyncDef {
+    /// Whether it belongs to a class, so that slot 0 is `self`.
+    pub fn is_method(&self) -> bool {
+        self.qualname.contains('.')
+    }
+}
+
 /// What a body is resumed with.
 pub enum Sent {
     /// The first resumption.

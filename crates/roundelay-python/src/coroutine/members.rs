@@ -108,7 +108,7 @@ fn qualified_name(coroutine: &Ref) -> Result<Ref> {
 /// The object whose method this is a call of (a lock, a queue), for those who ask what a task waits for.
 fn owner(coroutine: &Ref) -> Result<Ref> {
     let own = fields(coroutine);
-    let is_method = own.definition().qualname.contains('.');
+    let is_method = own.definition().is_method();
     Ok(own.slots[0]
         .get()
         .filter(|_| is_method)

@@ -11,3 +11,4 @@ mod members;
 pub mod object;
 
 pub use definition::{AsyncDef, Flow, Frame, Sent};
+pub use object::parts;

@@ -92,6 +92,17 @@ pub fn is_native(object: &Ref) -> bool {
     object.is_exact(COROUTINE.get())
 }
 
+/// Function, object (if it is a method's call) and what is awaited, of a native coroutine.
+pub fn parts(object: &Ref) -> Option<(&'static AsyncDef, Option<Ref>, Option<Ref>)> {
+    if !is_native(object) {
+        return None;
+    }
+    let own = fields(object);
+    let definition = own.definition();
+    let owner = own.slots[0].get().filter(|_| definition.is_method());
+    Some((definition, owner, own.awaiting.get()))
+}
+
 /// Makes the type.
 pub fn make_type() -> Result<()> {
     let class = members::fill(

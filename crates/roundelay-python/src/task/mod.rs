@@ -6,6 +6,7 @@ pub mod eager;
 mod members;
 pub mod object;
 pub mod step;
+pub mod waits_for;
 pub mod wakeup;
 mod yielded;
 
