@@ -86,6 +86,21 @@ names! {
     slow_callback_duration = c"slow_callback_duration";
     source_traceback = c"source_traceback";
     throw = c"throw";
+    append = c"append";
+    clear = c"clear";
+    empty = c"empty";
+    full = c"full";
+    get_hook = c"_get";
+    get_nowait = c"get_nowait";
+    init_hook = c"_init";
+    pop = c"pop";
+    popleft = c"popleft";
+    put_hook = c"_put";
+    put_nowait = c"put_nowait";
+    qsize = c"qsize";
+    set = c"set";
+    wait = c"wait";
+    wakeup_next = c"_wakeup_next";
 }
 
 macro_rules! imports {
@@ -96,6 +111,8 @@ macro_rules! imports {
             $($(#[$meta])* pub $field: Ref,)*
             /// `asyncio.events._ThreadSafeHandle` of 3.14 and newer.
             pub thread_safe_handle_class: Option<Ref>,
+            /// `asyncio.QueueShutDown` of 3.13 and newer.
+            pub queue_shut_down: Option<Ref>,
         }
 
         impl Imports {
@@ -107,6 +124,8 @@ macro_rules! imports {
                 },)*
                     thread_safe_handle_class: import(c"asyncio.events")?
                         .getattr_opt(&intern(c"_ThreadSafeHandle")?)?,
+                    queue_shut_down: import(c"asyncio.queues")?
+                        .getattr_opt(&intern(c"QueueShutDown")?)?,
                 })
             }
         }
@@ -146,6 +165,10 @@ imports! {
     warn_unawaited_coroutine = c"warnings" . c"_warn_unawaited_coroutine";
     deque_class = c"collections" . c"deque";
     inspect_signature = c"inspect" . c"signature";
+    heappush = c"heapq" . c"heappush";
+    heappop = c"heapq" . c"heappop";
+    queue_empty = c"asyncio.queues" . c"QueueEmpty";
+    queue_full = c"asyncio.queues" . c"QueueFull";
     get_ident = c"threading" . c"get_ident";
 }
 

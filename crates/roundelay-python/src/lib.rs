@@ -19,6 +19,7 @@ mod future;
 mod imports;
 mod module;
 mod native;
+mod queues;
 mod statics;
 mod sync;
 mod task;

@@ -12,6 +12,7 @@ use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
 use crate::native::{Raised, Ref, Result, list, none};
+use crate::queues;
 use crate::sync;
 use crate::task;
 use crate::{method, method0, method1};
@@ -48,6 +49,9 @@ fn fill(module: &Ref) -> Result<()> {
     coroutine::function::make_type()?;
     sync::copying::prepare(module)?;
     for (name, class) in sync::make_types()? {
+        add(module, name, &class)?;
+    }
+    for (name, class) in queues::make_types()? {
         add(module, name, &class)?;
     }
     let (handle_class, timer_class) = handle::make_types()?;
