@@ -139,6 +139,12 @@ impl<K: Ord + Copy, P> Timers<K, P> {
         Some(std::mem::replace(payload, what))
     }
 
+    /// The payload of a timer. An id whose timer has fired or was cancelled may meet a later timer's.
+    #[must_use]
+    pub fn get(&self, id: TimerId) -> Option<&P> {
+        self.slots.get(id.0 as usize)?.as_ref()
+    }
+
     /// The deadline of the earliest live timer.
     pub fn next_deadline(&mut self) -> Option<K> {
         loop {

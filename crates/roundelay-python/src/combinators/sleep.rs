@@ -28,7 +28,7 @@ use super::sleep_future::{FINISH, start_timer};
 /// The type of the iterator.
 pub static SLEEP_WAIT: TypeCell = unset();
 
-static FREE: FreeList = FreeList::new(4096);
+static FREE: FreeList = FreeList::new(300_000);
 
 /// How far a sleep has come.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -70,7 +70,7 @@ pub fn materialise(task: &Ref) -> Result<Ref> {
     let future = future::new_pending(&event_loop)?;
     let args = handle::Arguments::Many(crate::native::tuple(&[&future, &none()])?);
     let timer = handle::make_timer(&event_loop, state.time(), None, FINISH.get(), args, None)?;
-    if own.sleeping.get() != Sleeping::Timer {
+    if eventloop::sleeps::look(task) != Sleeping::Timer {
         return Ok(none());
     }
     let id = own.timer.get();

@@ -87,6 +87,10 @@ pub struct LoopData {
     pub outside: Cell<usize>,
     /// The task factory, if one is set.
     pub task_factory: Slot,
+    /// How many entries of the ring are sleeps that are over; see `sleeps`.
+    pub due_sleeps: Cell<usize>,
+    /// Their tasks were marked, because somebody looked.
+    pub sleeps_marked: Cell<bool>,
     /// What the last step ran in, for the next one.
     pub contexts: Contexts,
 }
@@ -116,6 +120,8 @@ impl LoopData {
             internal: Cell::new(0),
             outside: Cell::new(0),
             task_factory: Slot::empty(),
+            due_sleeps: Cell::new(0),
+            sleeps_marked: Cell::new(false),
             contexts: Contexts::new(),
         })
     }
@@ -194,6 +200,8 @@ impl LoopData {
     pub fn take_everything(&self) -> (Vec<Word>, Vec<Word>, Vec<Watch>) {
         let ready = self.ready.borrow_mut().drain();
         let timers = self.timers.borrow_mut().drain();
+        self.due_sleeps.set(0);
+        self.sleeps_marked.set(false);
         let watched = std::mem::take(&mut *self.watched.borrow_mut());
         (ready, timers, watched.into_values().collect())
     }

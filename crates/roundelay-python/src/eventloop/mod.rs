@@ -10,6 +10,7 @@ mod object;
 mod poll;
 mod run;
 mod schedule;
+pub mod sleeps;
 mod tasks;
 mod timer_order;
 mod turn;

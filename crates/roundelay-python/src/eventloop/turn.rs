@@ -8,12 +8,12 @@ use crate::combinators::gather;
 use crate::compat::current;
 use crate::imports::{imports, names};
 use crate::native::{Ref, Result, float, none};
-use crate::task::{self, Sleeping, step, wakeup};
+use crate::task::{step, wakeup};
 
 use super::data::{LoopData, When};
 use super::poll::poll;
 use super::word::{Kind, Word};
-use super::{handle, handle_run};
+use super::{handle, handle_run, sleeps};
 
 /// A ring that once held this many entries may give memory back when it is empty.
 const BURST: usize = 1024;
@@ -101,7 +101,7 @@ fn queue_due_timers(state: &LoopData) {
         // SAFETY: the word owns the object.
         let object = unsafe { Ref::view(&object) };
         match word.kind() {
-            Kind::Sleep => task::body(object).sleeping.set(Sleeping::Due),
+            Kind::Sleep => sleeps::due(state),
             Kind::Handle => handle::due(object),
             Kind::Step | Kind::GatherChild => {}
         }
@@ -141,14 +141,7 @@ fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
             gather::child_done_in_slot(&word.into_object())
         }
         Kind::Sleep => {
-            let task = word.into_object();
-            let fields = task::body(&task);
-            if fields.stale_wakeups.get() > 0 {
-                fields.stale_wakeups.set(fields.stale_wakeups.get() - 1);
-            } else if fields.sleeping.get() == Sleeping::Due {
-                fields.sleeping.set(Sleeping::No);
-                state.push(Word::step(task));
-            }
+            sleeps::end(state, word);
             Ok(())
         }
     }

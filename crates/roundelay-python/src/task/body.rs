@@ -15,7 +15,7 @@ use crate::native::{Ref, Slot};
 pub enum Sleeping {
     /// Not in a native sleep.
     No = 0,
-    /// The loop's timer `timer` owns the task.
+    /// The loop's timer `timer` owns the task, or did: `eventloop::sleeps` finds out how far it has come.
     Timer = 1,
     /// The timer was due; an entry of the ring owns the task and will queue its step.
     Due = 2,

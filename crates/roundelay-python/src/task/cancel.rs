@@ -22,7 +22,7 @@ pub fn cancel(task: &Ref, message: Option<&Ref>) -> Result<bool> {
     fields
         .cancel_requests
         .set(fields.cancel_requests.get().wrapping_add(1));
-    match fields.sleeping.get() {
+    match eventloop::sleeps::look(task) {
         Sleeping::No => {}
         sleeping => return cancel_sleep(task, sleeping, message),
     }

@@ -3,6 +3,7 @@
 use pyo3::ffi;
 
 use crate::combinators::sleep_future;
+use crate::eventloop;
 use crate::imports::imports;
 use crate::native::{Args, Ref, Result, boolean, integer, none, raise, string};
 use crate::{attribute, method, method0, method1};
@@ -189,7 +190,7 @@ fn must_cancel(task: &Ref) -> Result<Ref> {
 /// What the task waits for. A native sleep has no future; whoever asks gets one that stands for it.
 fn fut_waiter(task: &Ref) -> Result<Ref> {
     let fields = body(task);
-    if fields.sleeping.get() == Sleeping::Timer {
+    if eventloop::sleeps::look(task) == Sleeping::Timer {
         return sleep_future::materialise(task);
     }
     if let Some(waited) = fields.waiting_on.get() {

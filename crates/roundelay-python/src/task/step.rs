@@ -180,6 +180,7 @@ pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
         fields.must_cancel.set(false);
     }
     drop(fields.waiting_on.take());
+    fields.sleeping.set(Sleeping::No);
     let Some(coro) = fields.coro.get() else {
         // SAFETY: a static exception class.
         return raise_text(

@@ -64,7 +64,7 @@ pub fn waits_for(_module: &Ref, task: &Ref) -> Result<Ref> {
     let coroutine = task.call_method(&names().get_coro, [])?;
     let chain = walk(coroutine)?;
     let Some(waited) = waited else {
-        if is_native && body(task).sleeping.get() == super::Sleeping::Timer {
+        if is_native && eventloop::sleeps::look(task) == super::Sleeping::Timer {
             return answer("sleep", "sleep", &none(), chain.until);
         }
         return Ok(none());
