@@ -14,7 +14,9 @@ from asyncio import *  # noqa: F403
 from typing import Any
 
 from ._core import (
+    Barrier,
     BoundedSemaphore,
+    Condition,
     Event,
     Future,
     Handle,
@@ -38,7 +40,9 @@ from .runner import Runner, run
 from .waiting import Waiting, waits_for
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
+    "Condition",
     "Event",
     "EventLoop",
     "EventLoopPolicy",

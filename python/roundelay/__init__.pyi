@@ -53,7 +53,9 @@ from .runner import Runner as Runner
 from .runner import run as run
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
+    "Condition",
     "Event",
     "EventLoop",
     "EventLoopPolicy",

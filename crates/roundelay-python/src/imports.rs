@@ -76,6 +76,8 @@ names! {
     locked = c"locked";
     loop_attr = c"_loop";
     make_cancelled_error = c"_make_cancelled_error";
+    notify = c"notify";
+    notify_all = c"notify_all";
     release = c"release";
     result = c"result";
     run = c"run";
@@ -134,6 +136,8 @@ macro_rules! imports {
 
 imports! {
     cancelled_error = c"asyncio.exceptions" . c"CancelledError";
+    broken_barrier_error = c"asyncio.exceptions" . c"BrokenBarrierError";
+    barrier_state = c"asyncio.locks" . c"_BarrierState";
     invalid_state_error = c"asyncio.exceptions" . c"InvalidStateError";
     future_class = c"_asyncio" . c"Future";
     task_class = c"_asyncio" . c"Task";

@@ -8,7 +8,6 @@ use crate::statics::GilCell;
 static CONDITION_PASSES_ON: GilCell<bool> = GilCell::new(false);
 
 /// See the static of the same name.
-#[allow(dead_code)] // Asked by Condition.
 pub fn condition_passes_on() -> bool {
     CONDITION_PASSES_ON.get()
 }

@@ -180,6 +180,13 @@ pub fn raise_object<T>(exception: Ref) -> Result<T> {
     Err(Raised)
 }
 
+/// Sets `exception` as the current exception, as `raise` does: what is being handled becomes its context.
+pub fn raise_chained<T>(exception: Ref) -> Result<T> {
+    // SAFETY: a live exception and its class.
+    unsafe { ffi::PyErr_SetObject(exception.type_ptr().cast(), exception.as_ptr()) };
+    Err(Raised)
+}
+
 /// Takes the current exception, normalised and with its traceback attached.
 pub fn take_raised() -> Option<Ref> {
     crate::compat::take_raised()

@@ -12,8 +12,8 @@ pub mod types;
 pub use args::Args;
 pub use call::{
     aside, check, dict, float, import, integer, is_handling, items, leave_context, list, raise,
-    raise_object, raise_text, raised, repr, string, take_raised, text_of, tuple, while_handling,
-    write_unraisable,
+    raise_chained, raise_object, raise_text, raised, repr, string, take_raised, text_of, tuple,
+    while_handling, write_unraisable,
 };
 pub use refs::{Raised, Ref, Result, Slot, boolean, none};
 pub use resumed::Resumed;

@@ -98,7 +98,7 @@ pub fn is_negative(value: &Ref) -> Result<bool> {
 
 /// The value of a small int.
 #[inline]
-fn small(value: &Ref) -> Option<i64> {
+pub fn small(value: &Ref) -> Option<i64> {
     if !value.is_exact(&raw mut ffi::PyLong_Type) {
         return None;
     }

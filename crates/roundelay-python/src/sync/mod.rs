@@ -3,7 +3,11 @@
 //! Every class derives from asyncio's own of the same name, so that `isinstance` and whatever is not
 //! native (representations, for one) are as they ever were; [`derived`] says how.
 
+pub mod barrier;
+pub mod barrier_wait;
 pub mod bounded_semaphore;
+pub mod condition;
+pub mod condition_wait;
 pub mod copying;
 pub mod count;
 pub mod derived;
@@ -24,7 +28,9 @@ pub fn make_types() -> Result<Vec<(&'static std::ffi::CStr, Ref)>> {
     Ok(vec![
         (c"Lock", lock::make_type()?),
         (c"Event", event::make_type()?),
+        (c"Condition", condition::make_type()?),
         (c"Semaphore", semaphore),
         (c"BoundedSemaphore", bounded_semaphore),
+        (c"Barrier", barrier::make_type()?),
     ])
 }

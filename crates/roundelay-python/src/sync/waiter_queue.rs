@@ -132,15 +132,20 @@ impl WaiterQueue {
             if woken == at_most {
                 break;
             }
-            let Some(future) = self.at(place) else {
-                break;
-            };
-            if !any::is_done(&future)? {
-                woken += 1;
-                any::set_result(&future, crate::native::boolean(value))?;
-            }
+            woken += usize::from(self.wake_at(place, value)?);
         }
         Ok(woken)
+    }
+
+    /// Finishes the one at this place with `value`; false if there is nobody or he is done.
+    #[inline]
+    pub fn wake_at(&self, place: usize, value: bool) -> Result<bool> {
+        match self.at(place) {
+            Some(future) if !any::is_done(&future)? => {
+                any::set_result(&future, crate::native::boolean(value)).map(|()| true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Takes out the one who has waited longest.
