@@ -26,12 +26,14 @@ from ._core import (
     Queue,
     Semaphore,
     Task,
+    TaskGroup,
     TimerHandle,
     __version__,
     create_task,
     ensure_future,
     gather,
     sleep,
+    wait,
 )
 from .install import install, uninstall
 from .loop import EventLoop, new_event_loop
@@ -55,6 +57,7 @@ __all__ = [
     "Runner",
     "Semaphore",
     "Task",
+    "TaskGroup",
     "TimerHandle",
     "Waiting",
     "__version__",
@@ -66,6 +69,7 @@ __all__ = [
     "run",
     "sleep",
     "uninstall",
+    "wait",
     "waits_for",
 ]
 

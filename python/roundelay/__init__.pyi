@@ -68,6 +68,7 @@ __all__ = [
     "Runner",
     "Semaphore",
     "Task",
+    "TaskGroup",
     "TimerHandle",
     "Waiting",
     "__version__",
@@ -79,5 +80,6 @@ __all__ = [
     "run",
     "sleep",
     "uninstall",
+    "wait",
     "waits_for",
 ]

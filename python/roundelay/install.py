@@ -48,7 +48,11 @@ def _gather(*coros_or_futures, return_exceptions=False):  # type: ignore[no-unty
     return __roundelay_gather__(*coros_or_futures, return_exceptions=return_exceptions)  # type: ignore[name-defined] # noqa: F821
 
 
-_REDIRECTED = {"sleep": _sleep, "gather": _gather}
+async def _wait(fs, *, timeout=None, return_when=None):  # type: ignore[no-untyped-def]
+    return await __roundelay_wait__(fs, timeout=timeout, return_when=return_when)  # type: ignore[name-defined] # noqa: F821
+
+
+_REDIRECTED = {"sleep": _sleep, "gather": _gather, "wait": _wait}
 
 
 def _replace(owner: Any, name: str, value: Any) -> None:
@@ -56,10 +60,18 @@ def _replace(owner: Any, name: str, value: Any) -> None:
     setattr(owner, name, value)
 
 
+def _redirect(module: Any, name: str) -> None:
+    """Lead asyncio's own function, which other modules may hold, to the native one."""
+    if name in _REDIRECTED:
+        code: CodeType = _REDIRECTED[name].__code__
+        setattr(module, f"__roundelay_{name}__", getattr(_core, name))
+        _replace(getattr(module, name), "__code__", code)
+
+
 def install() -> None:
     """Make asyncio native: its functions, and the loop that ``asyncio.run()`` and others make.
 
-    Modules that imported ``sleep`` or ``gather`` before are served as well. Calling it twice does no harm.
+    Modules that imported ``sleep``, ``gather`` or ``wait`` before are served as well. Calling it twice does no harm.
     ``asyncio.Task`` and ``asyncio.Future`` keep their names: native tasks and futures are instances of them.
     """
     if _undo:
@@ -67,17 +79,14 @@ def install() -> None:
     from .policy import EventLoopPolicy
 
     for name, native in _NATIVE.items():
-        original = getattr(asyncio.tasks, name)
-        if name in _REDIRECTED:
-            code: CodeType = _REDIRECTED[name].__code__
-            setattr(asyncio.tasks, f"__roundelay_{name}__", native)
-            _replace(original, "__code__", code)
+        _redirect(asyncio.tasks, name)
         _replace(asyncio.tasks, name, native)
         _replace(asyncio, name, native)
     for home, names in _HOMES.items():
         module = getattr(asyncio, home)
         for name in names:
             if hasattr(_core, name):
+                _redirect(module, name)
                 _replace(module, name, getattr(_core, name))
                 _replace(asyncio, name, getattr(_core, name))
     _undo.append(partial(compat.set_policy, compat.get_policy()))

@@ -78,7 +78,13 @@ names! {
     make_cancelled_error = c"_make_cancelled_error";
     notify = c"notify";
     notify_all = c"notify_all";
+    on_task_done = c"_on_task_done";
+    abort = c"_abort";
+    is_base_error = c"_is_base_error";
+    cancelling = c"cancelling";
+    uncancel = c"uncancel";
     release = c"release";
+    remove_done_callback = c"remove_done_callback";
     result = c"result";
     run = c"run";
     run_handle = c"_run";
@@ -143,6 +149,10 @@ imports! {
     task_class = c"_asyncio" . c"Task";
     handle_class = c"asyncio.events" . c"Handle";
     timer_handle_class = c"asyncio.events" . c"TimerHandle";
+    isfuture = c"asyncio.futures" . c"isfuture";
+    first_completed = c"asyncio.tasks" . c"FIRST_COMPLETED";
+    first_exception = c"asyncio.tasks" . c"FIRST_EXCEPTION";
+    all_completed = c"asyncio.tasks" . c"ALL_COMPLETED";
     iscoroutine = c"asyncio.coroutines" . c"iscoroutine";
     future_repr = c"asyncio.base_futures" . c"_future_repr";
     task_repr = c"asyncio.base_tasks" . c"_task_repr";

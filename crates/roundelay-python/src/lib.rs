@@ -23,3 +23,5 @@ mod queues;
 mod statics;
 mod sync;
 mod task;
+mod taskgroup;
+mod waiting;

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::combinators::{create, gather, sleep, sleep_call, sleep_future};
-use crate::compat::{awaited_by, behaviour, context, current, layout, registry};
+use crate::compat::{awaited_by, behaviour, context, current, group_behaviour, layout, registry};
 use crate::coroutine;
 use crate::eventloop::{self, handle};
 use crate::future;
@@ -15,6 +15,8 @@ use crate::native::{Raised, Ref, Result, list, none};
 use crate::queues;
 use crate::sync;
 use crate::task;
+use crate::taskgroup;
+use crate::waiting;
 use crate::{method, method0, method1};
 
 /// Fills `roundelay._core`.
@@ -35,6 +37,7 @@ fn fill(module: &Ref) -> Result<()> {
     context::probe()?;
     awaited_by::probe()?;
     behaviour::probe()?;
+    group_behaviour::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
     task::wakeup::make_type()?;
@@ -42,10 +45,12 @@ fn fill(module: &Ref) -> Result<()> {
     let task_class = task::object::make_type()?;
     registry::probe(&task_class)?;
     awaited_by::probe_words(&future_class)?;
-    gather::make_types(&future_class)?;
+    future::collector_callback::make_type()?;
+    gather::make_type(&future_class)?;
     sleep::make_type(module.getattr(&crate::native::string("_set_result_unless_cancelled")?)?)?;
     let sleep_function = sleep_call::make_types()?;
     coroutine::object::make_type()?;
+    coroutine::wrapper::make_type()?;
     coroutine::function::make_type()?;
     sync::copying::prepare(module)?;
     for (name, class) in sync::make_types()? {
@@ -54,6 +59,10 @@ fn fill(module: &Ref) -> Result<()> {
     for (name, class) in queues::make_types()? {
         add(module, name, &class)?;
     }
+    for (name, function) in waiting::make(module)? {
+        add(module, name, &function)?;
+    }
+    let group_class = taskgroup::make_type()?;
     let (handle_class, timer_class) = handle::make_types()?;
     let loop_class = eventloop::make_type()?;
     for (name, object) in [
@@ -62,6 +71,7 @@ fn fill(module: &Ref) -> Result<()> {
         (c"Handle", handle_class),
         (c"TimerHandle", timer_class),
         (c"LoopBase", loop_class),
+        (c"TaskGroup", group_class),
         (c"sleep", sleep_function),
     ] {
         add(module, name, &object)?;
@@ -82,6 +92,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"create_task", create::create_task, c"create_task(coro, **kwargs)\n--\n\nSchedule the execution of a coroutine object in a spawn task."),
         method!(c"ensure_future", create::ensure_future_function, c"ensure_future(coro_or_future, *, loop=None)\n--\n\nWrap a coroutine or an awaitable in a future."),
         method!(c"_set_result_unless_cancelled", sleep_future::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
+        method!(c"_release_waiter", waiting::wait::release_waiter, c"_release_waiter(waiter)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
         method1!(c"_rebuild", sync::copying::rebuild, c"_rebuild(name)\n--\n\n"),
         method1!(c"_waits_for", task::waits_for::waits_for, c"_waits_for(task, /)\n--\n\n"),

@@ -9,7 +9,7 @@ use crate::compat::awaited_by;
 use crate::compat::layout::BODY;
 use crate::eventloop;
 use crate::future::object::{adjust_type, base_builder, end};
-use crate::future::{self, FutureBody, State, Waiter, Waiters, members, outcome};
+use crate::future::{self, FutureBody, State, Waiter, collector, members, outcome};
 use crate::imports::{imports, names};
 use crate::native::args::matches;
 use crate::native::gc::{FreeList, track};
@@ -21,7 +21,6 @@ use crate::task::object::forget_destroy_pending;
 use crate::{attribute, method};
 
 use super::create::ensure_future;
-use super::gather_callback::{self, child_callback};
 use super::gather_seen::Seen;
 
 /// The type of the future that `gather` returns.
@@ -53,8 +52,8 @@ fn body(gather: &Ref) -> &GatherBody {
     unsafe { &*gather.as_ptr().cast::<u8>().add(BODY).cast() }
 }
 
-/// Makes both types. `future_class` is the native Future.
-pub fn make_types(future_class: &Ref) -> Result<()> {
+/// Makes the type. `future_class` is the native Future.
+pub fn make_type(future_class: &Ref) -> Result<()> {
     let class = base_builder(c"roundelay._GatheringFuture", SIZE)
         .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .collected(dealloc, traverse, clear)
@@ -70,7 +69,7 @@ pub fn make_types(future_class: &Ref) -> Result<()> {
         .build(Some(future_class))?;
     adjust_type(&class);
     GATHERING.set(type_of_class(&class));
-    gather_callback::make_type()
+    Ok(())
 }
 
 /// `gather(*coros_or_futures, return_exceptions=False)`
@@ -153,14 +152,14 @@ fn adopt(outer: &Ref, child: &Ref, done: &mut Vec<Ref>) -> Result<()> {
     match future::native(child) {
         // Up to 3.11 a child that is done tells the gather by a callback like any other, a turn later.
         Some(fut) if !fut.is_pending() && !cfg!(Py_3_12) => {
-            outcome::schedule(child, Waiter::Gather(outer.clone()))?;
+            outcome::schedule(child, Waiter::Collector(outer.clone()))?;
         }
         Some(fut) if !fut.is_pending() => done.push(child.clone()),
         Some(fut) if fut.native_loop.get() => {
             if let Some(caller) = own.caller.get() {
                 awaited_by::add(child, &caller)?;
             }
-            fut.waiters.add(Waiter::Gather(outer.clone()));
+            fut.waiters.add(Waiter::Collector(outer.clone()));
         }
         _ => {
             if cfg!(Py_3_12) && child.call_method(&names().done, [])?.truthy()? {
@@ -169,26 +168,11 @@ fn adopt(outer: &Ref, child: &Ref, done: &mut Vec<Ref>) -> Result<()> {
                 if let Some(caller) = own.caller.get() {
                     awaited_by::add(child, &caller)?;
                 }
-                child.call_method(
-                    &names().add_done_callback,
-                    [&child_callback(outer.clone())?],
-                )?;
+                child.call_method(&names().add_done_callback, [&collector::callback(outer)?])?;
             }
         }
     }
     Ok(())
-}
-
-/// The entry of the ring for a child whose waiter slot holds the gather.
-#[inline]
-pub fn child_done_in_slot(child: &Ref) -> Result<()> {
-    match future::body(child).waiters.take() {
-        Waiters::Gather(outer) => child_done(&outer, child),
-        other => {
-            future::body(child).waiters.restore(other);
-            Ok(())
-        }
-    }
 }
 
 /// Outcome of a child, read without marking it as retrieved.

@@ -2,7 +2,6 @@
 
 pub mod create;
 pub mod gather;
-pub mod gather_callback;
 mod gather_seen;
 pub mod sleep;
 pub mod sleep_call;

@@ -7,6 +7,7 @@ pub mod behaviour;
 pub mod builtin_method;
 pub mod context;
 pub mod current;
+pub mod group_behaviour;
 pub mod instance_dict;
 pub mod layout;
 pub mod registry;

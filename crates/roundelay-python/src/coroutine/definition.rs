@@ -59,6 +59,9 @@ pub enum Flow {
     /// Suspend for one turn, as `asyncio.sleep(0)` does, then resume with `None`.
     #[allow(dead_code)] // Part of the vocabulary.
     Pause,
+    /// End the `except` block that handles what was raised, then resume with `None`: what is raised from
+    /// then on does not have it as its context.
+    Handled,
     /// `return` this.
     Return(Ref),
 }

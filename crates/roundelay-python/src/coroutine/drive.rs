@@ -147,6 +147,7 @@ fn run(coroutine: &Ref, own: &Coroutine, mut sent: Sent) -> Result<Resumed> {
                 own.state.set(State::Suspended);
                 return Ok(Resumed::Yielded(none()));
             }
+            Ok(Flow::Handled) => sent = Sent::Value(none()),
             Ok(Flow::Return(value)) => {
                 finish(coroutine);
                 return Ok(Resumed::Returned(value));

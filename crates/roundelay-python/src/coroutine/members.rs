@@ -29,6 +29,7 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
                 throw,
                 c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
             ),
+            await_method(),
             method0!(c"close", close, c"close($self, /)\n--\n\n"),
         ])
         .attributes([
@@ -43,9 +44,20 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
         ])
 }
 
-/// `__await__()`: the object itself, unless somebody awaits it or it is over.
+/// `__await__()` as Python code calls it, beside the interpreter's own slot.
+fn await_method() -> ffi::PyMethodDef {
+    let mut method = method0!(
+        c"__await__",
+        super::wrapper::wrap,
+        c"__await__($self, /)\n--\n\n"
+    );
+    method.ml_flags |= ffi::METH_COEXIST;
+    method
+}
+
+/// `await` of it: the object itself, unless somebody awaits it or it is over.
 #[inline]
-fn begin(coroutine: &Ref) -> Result<Ref> {
+pub fn begin(coroutine: &Ref) -> Result<Ref> {
     match fields(coroutine).state.get() {
         // One that runs says so when it is resumed.
         State::Created | State::Running => Ok(coroutine.clone()),
@@ -74,17 +86,17 @@ unsafe extern "C" fn am_send(
     })
 }
 
-fn send(coroutine: &Ref, value: &Ref) -> Result<Ref> {
+pub fn send(coroutine: &Ref, value: &Ref) -> Result<Ref> {
     drive::send(coroutine, value)?.into_send()
 }
 
-fn throw(coroutine: &Ref, args: Args<'_>) -> Result<Ref> {
+pub fn throw(coroutine: &Ref, args: Args<'_>) -> Result<Ref> {
     let [class, value, traceback] = args.bind("throw", ["type", "value", "traceback"], 3, 1)?;
     let exception = thrown_exception(class.expect("required"), value, traceback)?;
     drive::throw(coroutine, exception)?.into_send()
 }
 
-fn close(coroutine: &Ref) -> Result<Ref> {
+pub fn close(coroutine: &Ref) -> Result<Ref> {
     drive::close(coroutine).map(|()| none())
 }
 

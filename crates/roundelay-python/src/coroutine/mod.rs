@@ -9,6 +9,7 @@ mod drive;
 pub mod function;
 mod members;
 pub mod object;
+pub mod wrapper;
 
 pub use definition::{AsyncDef, Flow, Frame, Sent};
 pub use object::parts;

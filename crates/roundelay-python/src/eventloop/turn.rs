@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use roundelay::poll_timeout;
 
-use crate::combinators::gather;
 use crate::compat::current;
+use crate::future::{self, State, collector};
 use crate::imports::{imports, names};
-use crate::native::{Ref, Result, float, none};
+use crate::native::{Raised, Ref, Result, float, none};
 use crate::task::{step, wakeup};
 
 use super::data::{LoopData, When};
@@ -103,7 +103,7 @@ fn queue_due_timers(state: &LoopData) {
         match word.kind() {
             Kind::Sleep => sleeps::due(state),
             Kind::Handle => handle::due(object),
-            Kind::Step | Kind::GatherChild => {}
+            Kind::Step | Kind::Child => {}
         }
         state.push(word);
     }
@@ -136,15 +136,42 @@ fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
             withdraw(event_loop, state);
             handle_run::run(&word.into_object(), state)
         }
-        Kind::GatherChild => {
-            state.contexts.leave();
-            gather::child_done_in_slot(&word.into_object())
-        }
+        Kind::Child => tell_collector(event_loop, state, &word.into_object()),
         Kind::Sleep => {
             sleeps::end(state, word);
             Ok(())
         }
     }
+}
+
+/// Tells a collector of a child that is done.
+#[inline]
+fn tell_collector(event_loop: &Ref, state: &LoopData, child: &Ref) -> Result<()> {
+    state.contexts.leave();
+    let fut = future::body(child);
+    let Some(collector) = fut.waiters.take_collector() else {
+        return Ok(());
+    };
+    if fut.state.get() != State::Finished {
+        // A group may cancel and report, and meanwhile somebody may look for the current task.
+        withdraw(event_loop, state);
+    }
+    match collector::child_done(&collector, child) {
+        Ok(()) => Ok(()),
+        Err(Raised) => report_collector(event_loop, &collector, child),
+    }
+}
+
+/// What telling a collector raised is reported as if a callback had raised it.
+#[cold]
+fn report_collector(event_loop: &Ref, collector: &Ref, child: &Ref) -> Result<()> {
+    let (callback, args, handle) = crate::native::aside(|| {
+        let callback = collector::callback(collector)?;
+        let args = handle::Arguments::One(child.clone());
+        let handle = handle::make(event_loop, &callback, args, None)?;
+        Ok((callback, crate::native::tuple(&[child])?, handle))
+    })?;
+    handle_run::report(&callback, Some(&args), Some(&handle), Some(event_loop))
 }
 
 /// Debug mode: measures the entry and names it if it was slow, as asyncio does.
@@ -158,6 +185,12 @@ fn run_timed(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
             return Ok(());
         }
         object
+    } else if word.kind() == Kind::Child {
+        let Some(collector) = future::body(&object).waiters.first_collector() else {
+            return Ok(());
+        };
+        let args = handle::Arguments::One(object);
+        handle::make(event_loop, &collector::callback(&collector)?, args, None)?
     } else {
         let callable = wakeup::step(&object)?;
         handle::make(event_loop, &callable, handle::Arguments::None, None)?

@@ -15,8 +15,8 @@ pub enum Kind {
     Step = 0,
     /// A native handle: run its callback.
     Handle = 1,
-    /// A native future that is done and has a gather in its waiter slot: tell the gather.
-    GatherChild = 2,
+    /// A native future that is done and has a collector in its waiter slot: tell the collector.
+    Child = 2,
     /// A native task in a native sleep that is over: queue its step.
     Sleep = 3,
 }
@@ -47,10 +47,10 @@ impl Word {
         Self::new(handle, Kind::Handle)
     }
 
-    /// A child of a gather that is done.
+    /// A child of a collector that is done.
     #[inline]
-    pub fn gather_child(child: Ref) -> Self {
-        Self::new(child, Kind::GatherChild)
+    pub fn child(child: Ref) -> Self {
+        Self::new(child, Kind::Child)
     }
 
     /// The end of a native sleep.
@@ -65,7 +65,7 @@ impl Word {
         match self.0.get() & TAG {
             0 => Kind::Step,
             1 => Kind::Handle,
-            2 => Kind::GatherChild,
+            2 => Kind::Child,
             _ => Kind::Sleep,
         }
     }

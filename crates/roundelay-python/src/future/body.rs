@@ -28,8 +28,8 @@ pub struct FutureBody {
     pub event_loop: Slot,
     /// Result (state `Finished`) or exception (state `Failed`).
     pub value: Slot,
-    /// Who is told when the future is done. Empty unless the state is `Pending`, but for a gather, which
-    /// is kept until its turn comes.
+    /// Who is told when the future is done. Empty unless the state is `Pending`, but for
+    /// collectors, which are kept until their turn comes.
     pub waiters: WaiterSlot,
     /// What most futures never have.
     rare: Cell<Option<&'static Rare>>,

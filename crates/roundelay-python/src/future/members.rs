@@ -9,8 +9,8 @@ use crate::task::wakeup;
 use crate::{attribute, classmethod1, method, method0, method1};
 
 use super::body::{State, body};
-use super::outcome;
 use super::waiters::{Waiter, Waiters};
+use super::{collector, outcome};
 
 /// The table of methods.
 pub fn methods() -> Vec<ffi::PyMethodDef> {
@@ -113,7 +113,7 @@ pub fn remove_done_callback(future: &Ref, callback: &Ref) -> Result<Ref> {
     let mut equal = Vec::new();
     for waiter in snapshot(future) {
         let same = match &waiter {
-            Waiter::Gather(_) => false,
+            Waiter::Collector(collector) => collector::callback(collector)?.equals(callback)?,
             Waiter::Task(task) => wakeup::is_wakeup_of(callback, task)?,
             Waiter::Call(candidate, _) => candidate.equals(callback)?,
         };
@@ -241,10 +241,9 @@ fn callbacks(future: &Ref) -> Result<Ref> {
                     .unwrap_or_else(none);
                 tuple(&[&wakeup::wakeup(&task)?, &context])?
             }
-            Waiter::Gather(gather) => tuple(&[
-                &crate::combinators::gather_callback::child_callback(gather)?,
-                &Ref::copied_context()?,
-            ])?,
+            Waiter::Collector(collector) => {
+                tuple(&[&collector::callback(&collector)?, &Ref::copied_context()?])?
+            }
             Waiter::Call(callback, context) => tuple(&[&callback, &context])?,
         });
     }

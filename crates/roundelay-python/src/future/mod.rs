@@ -2,6 +2,8 @@
 
 pub mod any;
 mod body;
+pub mod collector;
+pub mod collector_callback;
 pub mod iterator;
 pub mod members;
 pub mod object;
@@ -10,7 +12,7 @@ mod waiters;
 
 pub use body::{FutureBody, State, body};
 pub use object::{FUTURE, new_pending};
-pub use waiters::{Waiter, Waiters};
+pub use waiters::Waiter;
 
 use crate::combinators::gather::GATHERING;
 use crate::native::Ref;

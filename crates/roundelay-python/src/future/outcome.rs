@@ -196,14 +196,14 @@ pub fn schedule_callbacks(future: &Ref) -> Result<()> {
     if fut.waiters.is_empty() {
         return Ok(());
     }
-    if fut.waiters.is_gather() && fut.native_loop.get() {
-        // The gather stays in the slot until the ring gets to the child.
-        return eventloop::push(fut, Word::gather_child(future.clone()));
+    if fut.waiters.is_collector() && fut.native_loop.get() {
+        // The collector stays in the slot until the ring gets to the child.
+        return eventloop::push(fut, Word::child(future.clone()));
     }
     match fut.waiters.take() {
         Waiters::None => Ok(()),
         Waiters::Task(task) => eventloop::push(fut, Word::step(task)),
-        Waiters::Gather(gather) => schedule(future, Waiter::Gather(gather)),
+        Waiters::Collector(collector) => schedule(future, Waiter::Collector(collector)),
         Waiters::List(list) => {
             // If scheduling one fails, the rest is dropped, as asyncio does.
             for waiter in *list {
@@ -219,9 +219,14 @@ pub fn schedule(future: &Ref, waiter: Waiter) -> Result<()> {
     let fut = body(future);
     match waiter {
         Waiter::Task(task) => eventloop::push(fut, Word::step(task)),
-        Waiter::Gather(gather) => {
-            let callback = crate::combinators::gather_callback::child_callback(gather)?;
-            let context = crate::native::refs::Ref::copied_context()?;
+        Waiter::Collector(collector) if fut.native_loop.get() => {
+            // One entry of the ring for each collector in the slot, in the same order.
+            fut.waiters.add(Waiter::Collector(collector));
+            eventloop::push(fut, Word::child(future.clone()))
+        }
+        Waiter::Collector(collector) => {
+            let callback = super::collector::callback(&collector)?;
+            let context = Ref::copied_context()?;
             schedule(future, Waiter::Call(callback, context))
         }
         Waiter::Call(callback, context) => {

@@ -11,8 +11,8 @@ use crate::native::Ref;
 pub enum Waiter {
     /// A native task on the same native loop, parked on the future.
     Task(Ref),
-    /// A native gather that the future is a child of.
-    Gather(Ref),
+    /// A native object that collects many futures, this one among them; see `collector`.
+    Collector(Ref),
     /// A callback and the context to run it in.
     Call(Ref, Ref),
 }
@@ -22,7 +22,7 @@ impl Waiter {
     pub fn copied(&self) -> Self {
         match self {
             Self::Task(task) => Self::Task(task.clone()),
-            Self::Gather(gather) => Self::Gather(gather.clone()),
+            Self::Collector(collector) => Self::Collector(collector.clone()),
             Self::Call(callback, context) => Self::Call(callback.clone(), context.clone()),
         }
     }
@@ -30,7 +30,7 @@ impl Waiter {
     /// Whether both are the same party, by identity.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Task(a), Self::Task(b)) | (Self::Gather(a), Self::Gather(b)) => a.is(b),
+            (Self::Task(a), Self::Task(b)) | (Self::Collector(a), Self::Collector(b)) => a.is(b),
             (Self::Call(a, in_a), Self::Call(b, in_b)) => a.is(b) && in_a.is(in_b),
             _ => false,
         }
@@ -43,15 +43,15 @@ pub enum Waiters {
     None,
     /// One task.
     Task(Ref),
-    /// One gather.
-    Gather(Ref),
+    /// One collector.
+    Collector(Ref),
     /// Any number, in the order they were added.
     #[allow(clippy::box_collection)] // One word in the slot, not three.
     List(Box<Vec<Waiter>>),
 }
 
 const TASK: usize = 1;
-const GATHER: usize = 2;
+const COLLECTOR: usize = 2;
 const LIST: usize = 3;
 const TAG: usize = 7;
 
@@ -66,10 +66,10 @@ impl WaiterSlot {
         self.0.get() == 0
     }
 
-    /// Whether exactly a gather waits.
+    /// Whether exactly a collector waits.
     #[inline]
-    pub fn is_gather(&self) -> bool {
-        self.0.get() & TAG == GATHER
+    pub fn is_collector(&self) -> bool {
+        self.0.get() & TAG == COLLECTOR
     }
 
     /// Takes everyone out.
@@ -81,7 +81,7 @@ impl WaiterSlot {
         unsafe {
             match word & TAG {
                 TASK => Waiters::Task(Ref::owned(pointer as *mut ffi::PyObject)),
-                GATHER => Waiters::Gather(Ref::owned(pointer as *mut ffi::PyObject)),
+                COLLECTOR => Waiters::Collector(Ref::owned(pointer as *mut ffi::PyObject)),
                 LIST => Waiters::List(Box::from_raw(pointer as *mut Vec<Waiter>)),
                 _ => Waiters::None,
             }
@@ -95,7 +95,7 @@ impl WaiterSlot {
         self.0.set(match waiters {
             Waiters::None => 0,
             Waiters::Task(task) => task.into_ptr() as usize | TASK,
-            Waiters::Gather(gather) => gather.into_ptr() as usize | GATHER,
+            Waiters::Collector(collector) => collector.into_ptr() as usize | COLLECTOR,
             Waiters::List(list) => Box::into_raw(list) as usize | LIST,
         });
     }
@@ -105,13 +105,13 @@ impl WaiterSlot {
     pub fn add(&self, waiter: Waiter) {
         let all = match (self.take(), waiter) {
             (Waiters::None, Waiter::Task(task)) => Waiters::Task(task),
-            (Waiters::None, Waiter::Gather(gather)) => Waiters::Gather(gather),
+            (Waiters::None, Waiter::Collector(collector)) => Waiters::Collector(collector),
             (Waiters::None, call) => Waiters::List(Box::new(vec![call])),
             (Waiters::Task(task), added) => {
                 Waiters::List(Box::new(vec![Waiter::Task(task), added]))
             }
-            (Waiters::Gather(gather), added) => {
-                Waiters::List(Box::new(vec![Waiter::Gather(gather), added]))
+            (Waiters::Collector(collector), added) => {
+                Waiters::List(Box::new(vec![Waiter::Collector(collector), added]))
             }
             (Waiters::List(mut list), added) => {
                 list.push(added);
@@ -119,6 +119,57 @@ impl WaiterSlot {
             }
         };
         self.restore(all);
+    }
+
+    /// Takes out the collector that was added first, if there is one.
+    #[inline]
+    pub fn take_collector(&self) -> Option<Ref> {
+        match self.take() {
+            Waiters::Collector(collector) => Some(collector),
+            Waiters::List(list) => {
+                let mut list = *list;
+                let place = list
+                    .iter()
+                    .position(|waiter| matches!(waiter, Waiter::Collector(_)));
+                let first = place.map(|place| list.remove(place));
+                self.restore(Waiters::from_vec(list));
+                match first {
+                    Some(Waiter::Collector(collector)) => Some(collector),
+                    _ => None,
+                }
+            }
+            other => {
+                self.restore(other);
+                None
+            }
+        }
+    }
+
+    /// The collector that was added first, if there is one.
+    pub fn first_collector(&self) -> Option<Ref> {
+        let first = self.take_collector()?;
+        let mut rest = self.take().into_vec();
+        rest.insert(0, Waiter::Collector(first.clone()));
+        self.restore(Waiters::from_vec(rest));
+        Some(first)
+    }
+
+    /// Takes out this collector, however often it is there. What comes back is to be dropped when
+    /// everything is in order again.
+    #[inline]
+    pub fn remove_collector(&self, collector: &Ref) -> Waiters {
+        if self.0.get() == collector.as_ptr() as usize | COLLECTOR {
+            return self.take();
+        }
+        if self.0.get() & TAG != LIST {
+            return Waiters::None;
+        }
+        let (gone, kept) =
+            self.take().into_vec().into_iter().partition(
+                |waiter| matches!(waiter, Waiter::Collector(other) if other.is(collector)),
+            );
+        self.restore(Waiters::from_vec(kept));
+        Waiters::from_vec(gone)
     }
 
     /// Visits every reference.
@@ -130,13 +181,13 @@ impl WaiterSlot {
         let pointer = word & !TAG;
         match word & TAG {
             // SAFETY: the slot owns the object.
-            TASK | GATHER => unsafe { visit(pointer as *mut ffi::PyObject, arg) },
+            TASK | COLLECTOR => unsafe { visit(pointer as *mut ffi::PyObject, arg) },
             LIST => {
                 // SAFETY: the slot owns the list, and the collector runs no other code meanwhile.
                 let list = unsafe { &*(pointer as *const Vec<Waiter>) };
                 for waiter in list {
                     let (first, second) = match waiter {
-                        Waiter::Task(object) | Waiter::Gather(object) => (object, None),
+                        Waiter::Task(object) | Waiter::Collector(object) => (object, None),
                         Waiter::Call(callback, context) => (callback, Some(context)),
                     };
                     for object in std::iter::once(first).chain(second) {
@@ -160,7 +211,7 @@ impl Waiters {
         match self {
             Waiters::None => vec![],
             Waiters::Task(task) => vec![Waiter::Task(task)],
-            Waiters::Gather(gather) => vec![Waiter::Gather(gather)],
+            Waiters::Collector(collector) => vec![Waiter::Collector(collector)],
             Waiters::List(list) => *list,
         }
     }
@@ -170,7 +221,7 @@ impl Waiters {
         match (list.len(), list.pop()) {
             (_, None) => Waiters::None,
             (1, Some(Waiter::Task(task))) => Waiters::Task(task),
-            (1, Some(Waiter::Gather(gather))) => Waiters::Gather(gather),
+            (1, Some(Waiter::Collector(collector))) => Waiters::Collector(collector),
             (_, Some(last)) => {
                 list.push(last);
                 Waiters::List(Box::new(list))
