@@ -4,11 +4,9 @@ python benches/child.py roundelay switch --passes 3
 """
 
 import argparse
-import gc
 import json
 import os
 import sys
-import time
 
 import loops
 
@@ -23,29 +21,17 @@ def main() -> None:
     options = parser.parse_args()
 
     # Before the workloads are imported: asyncio's names must be in place by then.
-    run = loops.prepare(options.loop)
-    import workloads
+    make_loop = loops.prepare(options.loop)
+    from workloads import WORKLOADS, registry
 
     if options.cpu_time:
-        workloads.clock = time.process_time
-    workload = workloads.WORKLOADS[options.workload]
-    count = max(1000, round(workload.count * options.scale / 1000) * 1000)
-    samples: dict[str, list[float]] = {row: [] for row in workload.rows}
-
-    async def measure() -> None:
-        if workload.warm_up:
-            await workload.run(max(1000, count // 10))
-        for _ in range(options.passes if workload.warm_up else 1):
-            gc.collect()
-            for row, value in (await workload.run(count)).items():
-                samples[row].append(value)
-        print(json.dumps(samples))
+        registry.use_processor_time()
+    workload = WORKLOADS[options.workload]
+    print(json.dumps(workload.measure(make_loop, options.passes, options.scale)))
+    if workload.leaves_tasks:
+        # Taking them down one by one would only cost time.
         sys.stdout.flush()
-        if not workload.warm_up:
-            # Its tasks still sleep; cancelling them all would only cost time.
-            os._exit(0)
-
-    run(measure())
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Installs the other event loops into the running virtual environment, one at a time.
+"""Installs what is measured beside us into the running virtual environment, one package at a time.
 
     .venv-bench/bin/python benches/install_peers.py requirements-bench.txt
 
-A peer without a wheel for this Python or platform must not keep the rest from being measured, so a failure
+A package without a wheel for this Python or platform must not keep the rest from being measured, so a failure
 is reported and the next one is tried. `run.py` leaves out what is missing and says so.
 """
 

@@ -1,9 +1,9 @@
-"""The loops that are compared, and how a program is run on each."""
+"""The loops that are compared, and how each is made."""
 
 import asyncio
 import importlib
 import importlib.metadata
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 PEERS = ("uvloop", "rloop", "rsloop", "zuvloop")
@@ -16,21 +16,16 @@ class NotInstalled(Exception):
     """The loop cannot be imported here; the message says why."""
 
 
-def prepare(name: str) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Makes the loop ready in this process and returns a function like `asyncio.run`."""
+def prepare(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Makes the loop ready in this process and returns the function that makes one."""
     if name == "asyncio":
-        return asyncio.run
+        return asyncio.new_event_loop
     module = _import(name)
     if name == "roundelay":
         # The way users run it: asyncio's own names become native, the program stays as it is.
         module.install()
-        return asyncio.run
-
-    def run(main: Coroutine[Any, Any, Any]) -> Any:
-        with asyncio.Runner(loop_factory=module.new_event_loop) as runner:
-            return runner.run(main)
-
-    return run
+        return asyncio.new_event_loop
+    return module.new_event_loop
 
 
 def version(name: str) -> str:

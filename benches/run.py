@@ -1,7 +1,7 @@
 """Measures roundelay, asyncio and the other loops in one interleaved run and prints the table.
 
     python benches/run.py                         everything, as `make bench` does
-    python benches/run.py --quick -w switch gather
+    python benches/run.py --quick -w switch gather coordination
     python benches/run.py --json out.json --markdown out.md
 
 Every cell is measured in fresh processes, and the loops take turns (A B C, A B C, ...), so that
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import loops
 import machine
-from table import OURS, Row, load_targets, render
-from workloads import ROW_TITLES, WORKLOADS
+from table import OURS, Row, geometric_mean, load_targets, render
+from workloads import DEFAULT, GROUPS, MEAN, WORKLOADS, Workload, select
 
 CHILD = Path(__file__).with_name("child.py")
 TIMEOUT = 300.0
@@ -30,6 +30,7 @@ def main() -> int:
     options = parse_arguments()
     notes = machine.describe()
     present = find_loops(options.loops, notes)
+    workloads = find_workloads(options.workloads, notes)
     notes.append("command: " + shlex.join([sys.executable, *sys.argv]))
     clock = "processor time" if options.cpu_time else "elapsed time"
     notes.append(
@@ -39,8 +40,8 @@ def main() -> int:
     if options.scale != 1:
         notes.append(f"counts: {options.scale:g} of what the titles say; not for comparison with targets")
     print("\n".join(notes), flush=True)
-    samples, failures = measure(options, present)
-    rows = make_rows(options, samples)
+    samples, failures = measure(options, workloads, present)
+    rows = make_rows(options, workloads, samples)
     table = render(rows, present, load_targets())
     for failure in failures:
         table += f"\nFailed: {failure}"
@@ -57,12 +58,20 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-w", "--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument(
+        "-w",
+        "--workloads",
+        nargs="+",
+        metavar="NAME",
+        help=f"workloads, or groups of them: {', '.join(GROUPS)}; default {' '.join(DEFAULT)}",
+    )
+    parser.add_argument("-a", "--all", action="store_true", help="every workload there is")
+    parser.add_argument("--list", action="store_true", help="list the workloads by group; measure nothing")
     parser.add_argument("-l", "--loops", nargs="+", choices=loops.LOOPS, default=list(loops.LOOPS))
     parser.add_argument("-r", "--rounds", type=int, help="default 5, or 2 with --quick")
     parser.add_argument("-p", "--passes", type=int, help="default 3, or 1 with --quick")
     parser.add_argument("-s", "--statistic", choices=("best", "median"), default="best")
-    parser.add_argument("--quick", action="store_true", help="a first impression in a minute or so")
+    parser.add_argument("--quick", action="store_true", help="a first impression in some minutes")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual counts")
     parser.add_argument(
         "--cpu-time",
@@ -72,6 +81,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report")
     options = parser.parse_args()
+    if options.list:
+        for workload in WORKLOADS.values():
+            for row in workload.rows.values():
+                print(f"{workload.group:14} {workload.name:34} {row.title}")
+        sys.exit(0)
+    if options.all and options.workloads:
+        parser.error("--all and --workloads exclude each other")
+    try:
+        options.workloads = select(options.workloads or (list(GROUPS) if options.all else DEFAULT))
+    except KeyError as error:
+        parser.error(error.args[0])
     options.rounds = options.rounds or (2 if options.quick else 5)
     options.passes = options.passes or (1 if options.quick else 3)
     if min(options.rounds, options.passes) < 1 or not 0 < options.scale <= 1:
@@ -91,25 +111,38 @@ def find_loops(wanted: list[str], notes: list[str]) -> list[str]:
     return present
 
 
+def find_workloads(wanted: list[Workload], notes: list[str]) -> list[Workload]:
+    """Which workloads can be measured here; what cannot is noted, with the reason."""
+    present = []
+    reasons: dict[str, list[str]] = {}
+    for workload in wanted:
+        if reason := workload.missing():
+            reasons.setdefault(reason, []).append(workload.name)
+        else:
+            present.append(workload)
+    notes.extend(f"{', '.join(names)}: not measured ({reason})" for reason, names in reasons.items())
+    return present
+
+
 def measure(
-    options: argparse.Namespace, present: list[str]
+    options: argparse.Namespace, workloads: list[Workload], present: list[str]
 ) -> tuple[dict[str, dict[str, list[float]]], list[str]]:
     """All samples, by row and loop, and a line for each loop that failed in a workload."""
     samples: dict[str, dict[str, list[float]]] = {}
     failures: dict[tuple[str, str], str] = {}
     for number in range(options.rounds):
-        for workload in options.workloads:
+        for name in (workload.name for workload in workloads):
             for loop in present:
-                if (loop, workload) in failures:
+                if (loop, name) in failures:
                     continue
                 try:
-                    found = run_child(options, loop, workload)
+                    found = run_child(options, loop, name)
                 except ChildFailed as error:
-                    failures[loop, workload] = f"{loop}, {workload}: {error}"
+                    failures[loop, name] = f"{loop}, {name}: {error}"
                     continue
                 for row, values in found.items():
                     samples.setdefault(row, {}).setdefault(loop, []).extend(values)
-            print(f"round {number + 1} of {options.rounds}: {workload}", file=sys.stderr)
+            print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr)
     return samples, list(failures.values())
 
 
@@ -126,24 +159,30 @@ def run_child(options: argparse.Namespace, loop: str, workload: str) -> dict[str
     except subprocess.TimeoutExpired:
         raise ChildFailed(f"no result after {TIMEOUT:.0f} s") from None
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ChildFailed(f"exit code {done.returncode}: {last}")
+        # The line that names the exception; warnings about what it left behind may follow it.
+        lines = [line for line in done.stderr.splitlines() if line.strip() and "Warning: " not in line]
+        raise ChildFailed(f"exit code {done.returncode}: {(lines or ['no message'])[-1]}")
     result: dict[str, list[float]] = json.loads(done.stdout)
     return result
 
 
-def make_rows(options: argparse.Namespace, samples: dict[str, dict[str, list[float]]]) -> list[Row]:
+def make_rows(
+    options: argparse.Namespace,
+    workloads: list[Workload],
+    samples: dict[str, dict[str, list[float]]],
+) -> list[Row]:
     choose = min if options.statistic == "best" else statistics.median
-    return [
-        Row(
-            row,
-            ROW_TITLES[row],
-            unit,
-            {loop: choose(values) for loop, values in samples.get(row, {}).items()},
-        )
-        for name in options.workloads
-        for row, unit in WORKLOADS[name].rows.items()
-    ]
+    rows = []
+    trees = []
+    for workload in workloads:
+        for name, quantity in workload.rows.items():
+            values = {loop: choose(found) for loop, found in samples.get(name, {}).items()}
+            rows.append(Row(name, quantity.title, quantity.unit, values))
+            if workload.group == "async_tree":
+                trees.append(rows[-1])
+    if len(trees) > 1:
+        rows.append(geometric_mean(MEAN, trees))
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Turns samples into the table: ratios, targets, and where we lose."""
 
+import statistics
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -29,6 +30,20 @@ class Row:
     def best_peer(self) -> str | None:
         present = [loop for loop in PEERS if loop in self.values]
         return min(present, key=self.values.__getitem__, default=None)
+
+
+def geometric_mean(name: str, rows: list[Row]) -> Row:
+    """One row that sums up others: its ratios are the geometric means of theirs.
+
+    A loop that has no value in one of them has none here.
+    """
+    everywhere = set.intersection(*(set(row.values) for row in rows))
+    values = {
+        loop: statistics.geometric_mean(row.values[loop] for row in rows)
+        for loop in rows[0].values
+        if loop in everywhere
+    }
+    return Row(name, f"geometric mean of these {len(rows)} trees", rows[0].unit, values)
 
 
 @dataclass(frozen=True)

@@ -1,49 +1,8 @@
-"""What `make bench` measures: plain asyncio programs, the same for every loop.
-
-A timed workload is a coroutine function that takes a count, does that many operations, and
-returns the seconds they took. It sets up and tears down outside of what it times.
-"""
+"""The loop itself, tasks and futures: what everything else stands on."""
 
 import asyncio
-import gc
-import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from time import perf_counter
 
-clock = perf_counter
-"""What times are taken from; `child.py --cpu-time` puts the processor time of the process here."""
-
-
-@dataclass(frozen=True)
-class Workload:
-    """One row of the table, or several rows if it reports several quantities."""
-
-    name: str
-    title: str
-    run: Callable[[int], Awaitable[dict[str, float]]]
-    """Returns each quantity under the name of its row."""
-    count: int
-    rows: dict[str, str]
-    """Row name to unit."""
-    warm_up: bool = True
-    """False where a first, discarded pass would spoil the measurement."""
-
-
-WORKLOADS: dict[str, Workload] = {}
-
-
-def timed(name: str, title: str, count: int) -> Callable[..., Callable[[int], Awaitable[float]]]:
-    """Registers a coroutine function that returns the seconds for `count` operations."""
-
-    def register(function: Callable[[int], Awaitable[float]]) -> Callable[[int], Awaitable[float]]:
-        async def run(n: int) -> dict[str, float]:
-            return {name: await function(n) / n * 1e9}
-
-        WORKLOADS[name] = Workload(name, title, run, count, {name: "ns"})
-        return function
-
-    return register
+from .registry import clock, timed
 
 
 async def trivial() -> int:
@@ -150,47 +109,3 @@ async def timers(n: int) -> float:
         # The loop gets its turn to clean up, which is part of the price.
         await asyncio.sleep(0)
     return clock() - start
-
-
-async def parked(n: int) -> dict[str, float]:
-    """What tasks cost that do nothing: memory each, and what the collector pays for all."""
-
-    async def park() -> None:
-        await asyncio.sleep(1000)
-
-    gc.collect()
-    before = resident_bytes()
-    tasks = [asyncio.create_task(park()) for _ in range(n)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    gc.collect()
-    used = resident_bytes() - before
-    pauses = []
-    for _ in range(3):
-        start = clock()
-        gc.collect()
-        pauses.append(clock() - start)
-    assert not any(task.done() for task in tasks)
-    return {"parked_memory": used / n, "parked_gc": min(pauses) * 1e3}
-
-
-def resident_bytes() -> int:
-    """The resident set of this process. Only Linux says it without another package."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-if os.path.exists("/proc/self/statm"):
-    WORKLOADS["parked"] = Workload(
-        "parked",
-        "200,000 tasks in sleep(1000)",
-        parked,
-        200_000,
-        {"parked_memory": "B", "parked_gc": "ms"},
-        warm_up=False,
-    )
-
-ROW_TITLES = {name: workload.title for name, workload in WORKLOADS.items()} | {
-    "parked_memory": "200,000 tasks in sleep(1000), memory of one",
-    "parked_gc": "200,000 tasks in sleep(1000), one gc.collect()",
-}
