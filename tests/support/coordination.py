@@ -162,3 +162,8 @@ class Cast:
                 self.note(name, "cannot be cancelled")
             elif not task.cancelled():
                 task.exception()
+
+
+async def forever(aio: Any) -> None:
+    """Sleep until cancelled. (A task over a native sleep shows less of itself than one over this.)"""
+    await aio.sleep(1000)
