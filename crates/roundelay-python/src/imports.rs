@@ -47,6 +47,7 @@ names! {
     asyncgen_finalizer_hook = c"_asyncgen_finalizer_hook";
     asyncgen_firstiter_hook = c"_asyncgen_firstiter_hook";
     call_exception_handler = c"call_exception_handler";
+    call_at = c"call_at";
     call_later = c"call_later";
     call_soon = c"call_soon";
     cancel = c"cancel";
@@ -82,9 +83,10 @@ names! {
     abort = c"_abort";
     is_base_error = c"_is_base_error";
     cancelling = c"cancelling";
-    uncancel = c"uncancel";
-    release = c"release";
     remove_done_callback = c"remove_done_callback";
+    on_timeout = c"_on_timeout";
+    release = c"release";
+    reschedule = c"reschedule";
     result = c"result";
     run = c"run";
     run_handle = c"_run";
@@ -109,6 +111,8 @@ names! {
     set = c"set";
     wait = c"wait";
     wakeup_next = c"_wakeup_next";
+    time = c"time";
+    uncancel = c"uncancel";
 }
 
 macro_rules! imports {
@@ -153,6 +157,8 @@ imports! {
     first_completed = c"asyncio.tasks" . c"FIRST_COMPLETED";
     first_exception = c"asyncio.tasks" . c"FIRST_EXCEPTION";
     all_completed = c"asyncio.tasks" . c"ALL_COMPLETED";
+    exception_group = c"builtins" . c"ExceptionGroup";
+    timeout_states = c"asyncio.timeouts" . c"_State";
     iscoroutine = c"asyncio.coroutines" . c"iscoroutine";
     future_repr = c"asyncio.base_futures" . c"_future_repr";
     task_repr = c"asyncio.base_tasks" . c"_task_repr";

@@ -24,4 +24,5 @@ mod statics;
 mod sync;
 mod task;
 mod taskgroup;
+mod timeouts;
 mod waiting;

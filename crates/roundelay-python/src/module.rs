@@ -11,11 +11,12 @@ use crate::coroutine;
 use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
-use crate::native::{Raised, Ref, Result, list, none};
+use crate::native::{self, Raised, Ref, Result, list, none};
 use crate::queues;
 use crate::sync;
 use crate::task;
 use crate::taskgroup;
+use crate::timeouts;
 use crate::waiting;
 use crate::{method, method0, method1};
 
@@ -52,12 +53,16 @@ fn fill(module: &Ref) -> Result<()> {
     coroutine::object::make_type()?;
     coroutine::wrapper::make_type()?;
     coroutine::function::make_type()?;
+    native::function::make_type()?;
     sync::copying::prepare(module)?;
     for (name, class) in sync::make_types()? {
         add(module, name, &class)?;
     }
     for (name, class) in queues::make_types()? {
         add(module, name, &class)?;
+    }
+    for (name, object) in timeouts::make_types()? {
+        add(module, name, &object)?;
     }
     for (name, function) in waiting::make(module)? {
         add(module, name, &function)?;

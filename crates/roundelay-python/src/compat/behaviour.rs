@@ -22,10 +22,37 @@ pub fn semaphore_wakes_all_it_can() -> bool {
     SEMAPHORE_WAKES_ALL_IT_CAN.get()
 }
 
+/// Whether an error that took the place of a timeout's cancellation gets a `TimeoutError` as its context.
+static TIMEOUT_EXPLAINS_ERRORS: GilCell<bool> = GilCell::new(false);
+
+/// See the static of the same name.
+pub fn timeout_explains_errors() -> bool {
+    TIMEOUT_EXPLAINS_ERRORS.get()
+}
+
+/// Whether a timeout turns subclasses of `CancelledError` into a `TimeoutError` too.
+static TIMEOUT_TAKES_SUBCLASSES: GilCell<bool> = GilCell::new(false);
+
+/// See the static of the same name.
+pub fn timeout_takes_subclasses() -> bool {
+    TIMEOUT_TAKES_SUBCLASSES.get()
+}
+
 /// Looks at asyncio's classes. Called once, when the module is made.
 pub fn probe() -> Result<()> {
     CONDITION_PASSES_ON.set(has(c"asyncio.locks", "Condition", "_notify")?);
     SEMAPHORE_WAKES_ALL_IT_CAN.set(mentions(c"asyncio.locks", "Semaphore", "acquire", "done")?);
+    TIMEOUT_EXPLAINS_ERRORS.set(has(
+        c"asyncio.timeouts",
+        "Timeout",
+        "_insert_timeout_error",
+    )?);
+    TIMEOUT_TAKES_SUBCLASSES.set(mentions(
+        c"asyncio.timeouts",
+        "Timeout",
+        "__aexit__",
+        "issubclass",
+    )?);
     Ok(())
 }
 

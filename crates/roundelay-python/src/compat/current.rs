@@ -30,6 +30,11 @@ mod dict {
             value: *mut ffi::PyObject,
             hash: ffi::Py_hash_t,
         ) -> std::ffi::c_int;
+        fn _PyDict_GetItem_KnownHash(
+            dict: *mut ffi::PyObject,
+            key: *mut ffi::PyObject,
+            hash: ffi::Py_hash_t,
+        ) -> *mut ffi::PyObject;
     }
 
     /// Finds what this version of CPython offers.
@@ -50,6 +55,19 @@ mod dict {
         check(unsafe {
             _PyDict_SetItem_KnownHash(CURRENT.get().as_ptr(), looop, task.as_ptr(), hash)
         })
+    }
+
+    /// The current task of a native loop, of which `hash` is the hash.
+    #[inline]
+    pub fn running(looop: &Ref, hash: ffi::Py_hash_t) -> Result<Option<Ref>> {
+        // SAFETY: both live; what the dict returns is borrowed and counted at once.
+        unsafe {
+            let task = _PyDict_GetItem_KnownHash(CURRENT.get().as_ptr(), looop.as_ptr(), hash);
+            if task.is_null() && crate::native::raised() {
+                return Err(crate::native::Raised);
+            }
+            Ok((!task.is_null()).then(|| Ref::borrowed(task)))
+        }
     }
 
     /// Makes no task current.
@@ -169,6 +187,22 @@ mod thread_word {
             .map(drop)
     }
 
+    /// The current task of the native loop that runs on this thread.
+    #[inline]
+    pub fn running(event_loop: &Ref, _hash: ffi::Py_hash_t) -> Result<Option<Ref>> {
+        if WORD.get() == 0 {
+            let task = imports().stock_current_task.call([event_loop])?;
+            return Ok((!task.is_none()).then_some(task));
+        }
+        // SAFETY: attached; the word was found in this structure, and owns what it points to.
+        unsafe {
+            let task = *ffi::PyThreadState_Get()
+                .cast::<*mut ffi::PyObject>()
+                .add(WORD.get());
+            Ok((!task.is_null()).then(|| Ref::borrowed(task)))
+        }
+    }
+
     /// Makes no task current.
     pub fn withdraw(event_loop: &Ref) {
         if WORD.get() != 0 {
@@ -228,8 +262,11 @@ pub fn running_loop() -> Result<Ref> {
 }
 
 /// `asyncio.current_task(loop)` of the running loop.
-#[allow(dead_code)] // Asked by what is entered by a task.
+#[inline]
 pub fn current_task(looop: &Ref) -> Result<Option<Ref>> {
+    if let Some(state) = crate::eventloop::native(looop) {
+        return running(looop, state.hash.get());
+    }
     let task = imports().stock_current_task.call([looop])?;
     Ok((!task.is_none()).then_some(task))
 }

@@ -68,7 +68,8 @@ pub struct LoopData {
     pub resolution: f64,
     /// `hash(loop)`, for the dict of current tasks.
     pub hash: Cell<ffi::Py_hash_t>,
-    /// Somebody has put a `call_soon` of their own on the instance, which everything must go through.
+    /// Somebody has put a scheduling method of their own on the instance (a `call_soon`, say), which everything
+    /// must go through.
     pub patched: Cell<bool>,
     /// The task that ran last is still published as the current one.
     pub published: Cell<bool>,

@@ -203,7 +203,13 @@ unsafe extern "C" fn setattro(
     guard(-1, || {
         // SAFETY: the interpreter passes live objects; null means that the attribute is deleted.
         unsafe {
-            for watched in [&names().call_soon, &names().create_task] {
+            for watched in [
+                &names().call_soon,
+                &names().call_at,
+                &names().create_future,
+                &names().create_task,
+                &names().time,
+            ] {
                 if ffi::PyUnicode_Compare(name, watched.as_ptr()) == 0 {
                     data(Ref::view(&slf)).patched.set(!value.is_null());
                 }

@@ -340,6 +340,15 @@ pub fn running() -> Result<Option<Ref>> {
     Ok((!event_loop.is_none()).then_some(event_loop))
 }
 
+/// `asyncio.get_running_loop()`
+#[inline]
+pub fn running_or_error() -> Result<Ref> {
+    match running()? {
+        Some(event_loop) => Ok(event_loop),
+        None => runtime_error(c"no running event loop"),
+    }
+}
+
 /// `asyncio.get_event_loop()`: the running loop, or the policy's.
 pub fn current_or_policy() -> Result<Ref> {
     if let Some(event_loop) = running()? {

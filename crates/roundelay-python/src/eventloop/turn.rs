@@ -9,6 +9,7 @@ use crate::future::{self, State, collector};
 use crate::imports::{imports, names};
 use crate::native::{Raised, Ref, Result, float, none};
 use crate::task::{step, wakeup};
+use crate::timeouts::timer;
 
 use super::data::{LoopData, When};
 use super::poll::poll;
@@ -103,6 +104,7 @@ fn queue_due_timers(state: &LoopData) {
         match word.kind() {
             Kind::Sleep => sleeps::due(state),
             Kind::Handle => handle::due(object),
+            Kind::Timeout => timer::due(object),
             Kind::Step | Kind::Child => {}
         }
         state.push(word);
@@ -137,6 +139,10 @@ fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
             handle_run::run(&word.into_object(), state)
         }
         Kind::Child => tell_collector(event_loop, state, &word.into_object()),
+        Kind::Timeout => {
+            withdraw(event_loop, state);
+            timer::fire(&word.into_object(), event_loop, state)
+        }
         Kind::Sleep => {
             sleeps::end(state, word);
             Ok(())
@@ -191,6 +197,8 @@ fn run_timed(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
         };
         let args = handle::Arguments::One(object);
         handle::make(event_loop, &collector::callback(&collector)?, args, None)?
+    } else if word.kind() == Kind::Timeout {
+        timer::shown(&object)?
     } else {
         let callable = wakeup::step(&object)?;
         handle::make(event_loop, &callable, handle::Arguments::None, None)?

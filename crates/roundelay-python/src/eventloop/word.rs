@@ -19,6 +19,8 @@ pub enum Kind {
     Child = 2,
     /// A native task in a native sleep that is over: queue its step.
     Sleep = 3,
+    /// A native `Timeout` whose time has come: cancel its task.
+    Timeout = 4,
 }
 
 const TAG: usize = 7;
@@ -59,6 +61,12 @@ impl Word {
         Self::new(task, Kind::Sleep)
     }
 
+    /// The deadline of a native `Timeout`.
+    #[inline]
+    pub fn timeout(timeout: Ref) -> Self {
+        Self::new(timeout, Kind::Timeout)
+    }
+
     /// What to do.
     #[inline]
     pub fn kind(&self) -> Kind {
@@ -66,7 +74,8 @@ impl Word {
             0 => Kind::Step,
             1 => Kind::Handle,
             2 => Kind::Child,
-            _ => Kind::Sleep,
+            3 => Kind::Sleep,
+            _ => Kind::Timeout,
         }
     }
 

@@ -187,6 +187,18 @@ pub fn raise_chained<T>(exception: Ref) -> Result<T> {
     Err(Raised)
 }
 
+/// `raise exception from cause`
+pub fn raise_from<T>(exception: Ref, cause: &Ref) -> Result<T> {
+    let given = if cause.is_none() {
+        ptr::null_mut()
+    } else {
+        cause.clone().into_ptr()
+    };
+    // SAFETY: a live exception; the cause steals one reference, null means that there is none.
+    unsafe { ffi::PyException_SetCause(exception.as_ptr(), given) };
+    raise_chained(exception)
+}
+
 /// Takes the current exception, normalised and with its traceback attached.
 pub fn take_raised() -> Option<Ref> {
     crate::compat::take_raised()

@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod call;
+pub mod function;
 pub mod gc;
 pub mod refs;
 pub mod resumed;
@@ -12,8 +13,8 @@ pub mod types;
 pub use args::Args;
 pub use call::{
     aside, check, dict, float, import, integer, is_handling, items, leave_context, list, raise,
-    raise_chained, raise_object, raise_text, raised, repr, string, take_raised, text_of, tuple,
-    while_handling, write_unraisable,
+    raise_chained, raise_from, raise_object, raise_text, raised, repr, string, take_raised,
+    text_of, tuple, while_handling, write_unraisable,
 };
 pub use refs::{Raised, Ref, Result, Slot, boolean, none};
 pub use resumed::Resumed;

@@ -83,13 +83,19 @@ fn cancel_method(task: &Ref, args: Args<'_>) -> Result<Ref> {
     cancel::cancel(task, message).map(boolean)
 }
 
-fn cancelling(task: &Ref) -> Result<Ref> {
-    integer(body(task).cancel_requests.get().into())
+/// How often the task was asked to cancel itself.
+#[inline]
+pub fn cancel_requests(task: &Ref) -> u32 {
+    body(task).cancel_requests.get()
 }
 
-/// `uncancel()`: never below zero; since 3.13 the last one also takes back a cancellation that the task
-/// has not seen yet.
-fn uncancel(task: &Ref) -> Result<Ref> {
+fn cancelling(task: &Ref) -> Result<Ref> {
+    integer(cancel_requests(task).into())
+}
+
+/// Takes one request back, and says how many are left: never below zero. Since 3.13 the last one also takes
+/// back a cancellation that the task has not seen yet.
+pub fn take_cancel_request_back(task: &Ref) -> u32 {
     let fields = body(task);
     let requests = fields.cancel_requests.get().saturating_sub(1);
     #[cfg(Py_3_13)]
@@ -97,7 +103,12 @@ fn uncancel(task: &Ref) -> Result<Ref> {
         fields.must_cancel.set(false);
     }
     fields.cancel_requests.set(requests);
-    integer(requests.into())
+    requests
+}
+
+/// `uncancel()`
+fn uncancel(task: &Ref) -> Result<Ref> {
+    integer(take_cancel_request_back(task).into())
 }
 
 fn get_stack(task: &Ref, args: Args<'_>) -> Result<Ref> {

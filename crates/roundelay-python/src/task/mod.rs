@@ -3,7 +3,7 @@
 mod body;
 pub mod cancel;
 pub mod eager;
-mod members;
+pub mod members;
 pub mod object;
 pub mod step;
 pub mod waits_for;
