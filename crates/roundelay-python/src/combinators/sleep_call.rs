@@ -73,6 +73,7 @@ pub fn make_types() -> Result<Ref> {
         .doc(c"A sleep that has not begun; await it.")
         .collected(dealloc, traverse, clear)
         .slot(unary_slot!(Py_am_await, begin))
+        .slot(unary_slot!(Py_tp_iter, iterate))
         .slot((ffi::Py_am_send, am_send as *mut c_void))
         .slot((ffi::Py_tp_iternext, next as *mut c_void))
         .slot((ffi::Py_tp_finalize, finalize as *mut c_void))
@@ -225,6 +226,16 @@ fn begin(sleep: &Ref) -> Result<Ref> {
     }
     let delay = own.delay.take().unwrap_or_else(none);
     sleep::make(delay, own.result.take())
+}
+
+/// `iter()` of it, which `yield from` calls: on the object itself in the generators of `types.coroutine`,
+/// and on what `__await__` gave, which may be the same object.
+fn iterate(sleep: &Ref) -> Result<Ref> {
+    let own = fields(sleep);
+    if own.used.get() && own.pause.get() == Pause::Due {
+        return Ok(sleep.clone());
+    }
+    begin(sleep)
 }
 
 /// Resumes the sleep, whoever drives it.

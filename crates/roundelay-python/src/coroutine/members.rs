@@ -20,6 +20,8 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
     builder
         .slot(unary_slot!(Py_am_await, begin))
         .slot((ffi::Py_am_send, am_send as *mut c_void))
+        // For `yield from` in the generators of `types.coroutine`.
+        .slot(unary_slot!(Py_tp_iter, super::wrapper::wrap))
         .slot((ffi::Py_tp_iternext, next as *mut c_void))
         .slot(unary_slot!(Py_tp_repr, repr))
         .methods([
