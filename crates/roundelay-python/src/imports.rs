@@ -153,6 +153,7 @@ imports! {
     task_class = c"_asyncio" . c"Task";
     handle_class = c"asyncio.events" . c"Handle";
     timer_handle_class = c"asyncio.events" . c"TimerHandle";
+    isawaitable = c"inspect" . c"isawaitable";
     isfuture = c"asyncio.futures" . c"isfuture";
     first_completed = c"asyncio.tasks" . c"FIRST_COMPLETED";
     first_exception = c"asyncio.tasks" . c"FIRST_EXCEPTION";

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::combinators::{create, gather, sleep, sleep_call, sleep_future};
-use crate::compat::{awaited_by, behaviour, context, current, group_behaviour, layout, registry};
+use crate::compat::{awaited_by, behaviour, completion_behaviour, context, current, group_behaviour, layout, registry};
 use crate::coroutine;
 use crate::eventloop::{self, handle};
 use crate::future;
@@ -39,6 +39,7 @@ fn fill(module: &Ref) -> Result<()> {
     awaited_by::probe()?;
     behaviour::probe()?;
     group_behaviour::probe()?;
+    completion_behaviour::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
     task::wakeup::make_type()?;
@@ -97,6 +98,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"create_task", create::create_task, c"create_task(coro, **kwargs)\n--\n\nSchedule the execution of a coroutine object in a spawn task."),
         method!(c"ensure_future", create::ensure_future_function, c"ensure_future(coro_or_future, *, loop=None)\n--\n\nWrap a coroutine or an awaitable in a future."),
         method!(c"_set_result_unless_cancelled", sleep_future::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
+        method!(c"_as_completed", waiting::as_completed::start_method, c"_as_completed(fs, timeout=None)\n--\n\n"),
         method!(c"_release_waiter", waiting::wait::release_waiter, c"_release_waiter(waiter)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
         method1!(c"_rebuild", sync::copying::rebuild, c"_rebuild(name)\n--\n\n"),

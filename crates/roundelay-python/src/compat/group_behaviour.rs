@@ -48,19 +48,19 @@ pub fn probe() -> Result<()> {
     let exit = code(if has_helper { "_aexit" } else { "__aexit__" })?;
     let flags = create.getattr(&string("co_flags")?)?.to_f64()? as i64;
     BEHAVIOUR.set(GroupBehaviour {
-        closes_refused: names(&create, "close")?,
+        closes_refused: code_names(&create, "close")?,
         takes_any_keyword: flags & CO_VARKEYWORDS != 0,
-        names_afterwards: names(&create, "_set_task_name")?,
-        counts_eager_at_once: names(&create, "done")?,
-        records_awaiting: names(&create, "future_add_to_awaited_by")?,
-        keeps_cancel_count: names(&exit, "cancelling")?,
+        names_afterwards: code_names(&create, "_set_task_name")?,
+        counts_eager_at_once: code_names(&create, "done")?,
+        records_awaiting: code_names(&create, "future_add_to_awaited_by")?,
+        keeps_cancel_count: code_names(&exit, "cancelling")?,
         forgets_at_exit: has_helper,
     });
     Ok(())
 }
 
 /// Whether a code object names a global or an attribute.
-fn names(code: &Ref, name: &str) -> Result<bool> {
+pub fn code_names(code: &Ref, name: &str) -> Result<bool> {
     let all = code.getattr(&string("co_names")?)?;
     let name = string(name)?;
     // SAFETY: two live objects.

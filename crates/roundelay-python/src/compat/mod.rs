@@ -4,6 +4,7 @@
 mod awaitable;
 pub mod awaited_by;
 pub mod behaviour;
+pub mod completion_behaviour;
 pub mod builtin_method;
 pub mod context;
 pub mod current;

@@ -11,6 +11,8 @@ use crate::combinators::gather::{self, GATHERING};
 use crate::imports::names;
 use crate::native::{Ref, Result};
 use crate::taskgroup::{self, TASK_GROUP};
+use crate::waiting::as_completed;
+use crate::waiting::completed_iterator::AS_COMPLETED;
 use crate::waiting::wait_collector::{self, WAIT_COLLECTOR};
 
 use super::collector_callback;
@@ -25,6 +27,9 @@ pub fn child_done(collector: &Ref, child: &Ref) -> Result<()> {
     }
     if class == WAIT_COLLECTOR.get() {
         return wait_collector::child_done(collector, child);
+    }
+    if class == AS_COMPLETED.get() {
+        return as_completed::child_done(collector, child);
     }
     debug_assert_eq!(class, GATHERING.get());
     gather::child_done(collector, child)
@@ -42,6 +47,12 @@ pub fn callback(collector: &Ref) -> Result<Ref> {
 pub fn callback_name(collector: &Ref) -> (&'static str, &'static str) {
     if collector.is_exact(WAIT_COLLECTOR.get()) {
         return ("_on_completion", "_wait.<locals>._on_completion");
+    }
+    if collector.is_exact(AS_COMPLETED.get()) {
+        return (
+            "_handle_completion",
+            "_AsCompletedIterator._handle_completion",
+        );
     }
     ("_done_callback", "gather.<locals>._done_callback")
 }
