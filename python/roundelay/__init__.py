@@ -38,6 +38,7 @@ from ._core import (
     timeout_at,
     wait,
 )
+from .compat import as_completed
 from .install import install, uninstall
 from .loop import EventLoop, new_event_loop
 from .policy import EventLoopPolicy
@@ -65,6 +66,7 @@ __all__ = [
     "TimerHandle",
     "Waiting",
     "__version__",
+    "as_completed",
     "create_task",
     "ensure_future",
     "gather",

@@ -73,6 +73,7 @@ __all__ = [
     "TimerHandle",
     "Waiting",
     "__version__",
+    "as_completed",
     "create_task",
     "ensure_future",
     "gather",

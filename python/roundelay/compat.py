@@ -7,7 +7,18 @@ from typing import Any
 
 from . import _core
 
-__all__ = ["policy_base", "set_policy", "show_native_tasks"]
+__all__ = ["as_completed", "policy_base", "set_policy", "show_native_tasks"]
+
+
+if hasattr(_core, "as_completed"):
+    as_completed: Any = _core.as_completed
+else:
+    # Before 3.13 it is a generator, and what makes one has to be Python code.
+    def as_completed(fs: Any, *, timeout: Any = None) -> Iterator[Any]:
+        yield from _core._as_completed(fs, timeout)
+
+    as_completed.__doc__ = asyncio.tasks.as_completed.__doc__
+    as_completed.__module__ = asyncio.tasks.__name__
 
 
 class _AllTasks:

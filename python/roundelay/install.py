@@ -52,7 +52,26 @@ async def _wait(fs, *, timeout=None, return_when=None):  # type: ignore[no-untyp
     return await __roundelay_wait__(fs, timeout=timeout, return_when=return_when)  # type: ignore[name-defined] # noqa: F821
 
 
-_REDIRECTED = {"sleep": _sleep, "gather": _gather, "wait": _wait}
+def _as_completed(fs, *, timeout=None):  # type: ignore[no-untyped-def]
+    return __roundelay_as_completed__(fs, timeout=timeout)  # type: ignore[name-defined] # noqa: F821
+
+
+# Before 3.13 it is a generator, and stays one.
+def _as_completed_generator(fs, *, timeout=None):  # type: ignore[no-untyped-def]
+    yield from __roundelay_as_completed__(fs, timeout=timeout)  # type: ignore[name-defined] # noqa: F821
+
+
+_REDIRECTED = {
+    "sleep": _sleep,
+    "gather": _gather,
+    "wait": _wait,
+    "as_completed": _as_completed if hasattr(_core, "as_completed") else _as_completed_generator,
+}
+
+
+def _native(name: str) -> Any:
+    """What stands for a name of asyncio's here, if anything does."""
+    return getattr(_core, name, getattr(compat, name, None))
 
 
 def _replace(owner: Any, name: str, value: Any) -> None:
@@ -64,14 +83,15 @@ def _redirect(module: Any, name: str) -> None:
     """Lead asyncio's own function, which other modules may hold, to the native one."""
     if name in _REDIRECTED:
         code: CodeType = _REDIRECTED[name].__code__
-        setattr(module, f"__roundelay_{name}__", getattr(_core, name))
+        setattr(module, f"__roundelay_{name}__", _native(name))
         _replace(getattr(module, name), "__code__", code)
 
 
 def install() -> None:
     """Make asyncio native: its functions, and the loop that ``asyncio.run()`` and others make.
 
-    Modules that imported ``sleep``, ``gather`` or ``wait`` before are served as well. Calling it twice does no harm.
+    Modules that imported ``sleep``, ``gather``, ``wait`` or ``as_completed`` before are served as well.
+    Calling it twice does no harm.
     ``asyncio.Task`` and ``asyncio.Future`` keep their names: native tasks and futures are instances of them.
     """
     if _undo:
@@ -85,10 +105,10 @@ def install() -> None:
     for home, names in _HOMES.items():
         module = getattr(asyncio, home)
         for name in names:
-            if hasattr(_core, name):
+            if _native(name) is not None:
                 _redirect(module, name)
-                _replace(module, name, getattr(_core, name))
-                _replace(asyncio, name, getattr(_core, name))
+                _replace(module, name, _native(name))
+                _replace(asyncio, name, _native(name))
     _undo.append(partial(compat.set_policy, compat.get_policy()))
     compat.set_policy(EventLoopPolicy())
 

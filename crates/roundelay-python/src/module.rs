@@ -6,7 +6,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::combinators::{create, gather, sleep, sleep_call, sleep_future};
-use crate::compat::{awaited_by, behaviour, completion_behaviour, context, current, group_behaviour, layout, registry};
+use crate::compat::{
+    awaited_by, behaviour, completion_behaviour, context, current, group_behaviour, layout,
+    registry,
+};
 use crate::coroutine;
 use crate::eventloop::{self, handle};
 use crate::future;

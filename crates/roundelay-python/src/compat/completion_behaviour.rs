@@ -29,7 +29,9 @@ pub fn probe() -> Result<()> {
     let class = import(c"asyncio.tasks")?.getattr_opt(&string("_AsCompletedIterator")?)?;
     let names = |method: &str, name: &str| match &class {
         Some(class) => {
-            let code = class.getattr(&string(method)?)?.getattr(&string("__code__")?)?;
+            let code = class
+                .getattr(&string(method)?)?
+                .getattr(&string("__code__")?)?;
             code_names(&code, name)
         }
         None => Ok(false),

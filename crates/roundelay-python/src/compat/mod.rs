@@ -4,8 +4,8 @@
 mod awaitable;
 pub mod awaited_by;
 pub mod behaviour;
-pub mod completion_behaviour;
 pub mod builtin_method;
+pub mod completion_behaviour;
 pub mod context;
 pub mod current;
 pub mod group_behaviour;

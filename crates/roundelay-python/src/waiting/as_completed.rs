@@ -93,7 +93,10 @@ fn start(futures: &Ref, timeout: Option<&Ref>) -> Result<Ref> {
 /// A future or a coroutine where there should be many of them.
 fn refuse_single(futures: &Ref) -> Result<()> {
     let (single, expected) = if behaviour().iterates_both_ways {
-        (imports().isawaitable.call([futures])?.truthy()?, "awaitables")
+        (
+            imports().isawaitable.call([futures])?.truthy()?,
+            "awaitables",
+        )
     } else {
         let single = imports().isfuture.call([futures])?.truthy()? || is_coroutine(futures)?;
         (single, "futures")
@@ -101,7 +104,11 @@ fn refuse_single(futures: &Ref) -> Result<()> {
     if !single {
         return Ok(());
     }
-    let verb = if behaviour().iterates_both_ways { "expects" } else { "expect" };
+    let verb = if behaviour().iterates_both_ways {
+        "expects"
+    } else {
+        "expect"
+    };
     // SAFETY: a live type; a static exception class.
     unsafe {
         let class = Ref::borrowed(futures.type_ptr().cast());

@@ -12,7 +12,7 @@ use crate::imports::names;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
-use crate::native::{Ref, Result, Slot, none, raise, raise_object};
+use crate::native::{Ref, Result, Slot, raise_object};
 use crate::statics::{TypeCell, unset};
 use crate::sync::loop_bound;
 use crate::sync::waiter_queue::{self, WaiterQueue};

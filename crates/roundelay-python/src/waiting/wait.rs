@@ -89,6 +89,14 @@ fn begin(frame: Frame<'_>) -> Result<Ref> {
         // SAFETY: a static exception class.
         return raise(unsafe { ffi::PyExc_RuntimeError }, c"no running event loop");
     };
+    if count == 0 {
+        // An iterator that gave nothing: nobody would ever tell. (asyncio asserts.)
+        // SAFETY: a static exception class.
+        return raise(
+            unsafe { ffi::PyExc_AssertionError },
+            c"Set of Futures is empty.",
+        );
+    }
     let waiter = any::create(&event_loop)?;
     let timer = match frame.slot(TIMEOUT).get().filter(|given| !given.is_none()) {
         Some(timeout) => {
