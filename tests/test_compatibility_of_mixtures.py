@@ -403,3 +403,16 @@ def _calls_on_stock(main: Any) -> int:
     assert loop.run_until_complete(main()) == ["done", "done", "later"]
     loop.close()
     return loop.calls
+
+
+def test_all_tasks_sees_a_native_task_in_a_program_without_a_native_loop() -> None:
+    program = """
+        import asyncio, roundelay
+        loop = asyncio.SelectorEventLoop()
+        task = roundelay.Task(asyncio.sleep(0), loop=loop)
+        assert asyncio.all_tasks(loop) == {task}, asyncio.all_tasks(loop)
+        loop.run_until_complete(task)
+        assert asyncio.all_tasks(loop) == set(), asyncio.all_tasks(loop)
+        loop.close()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=30)

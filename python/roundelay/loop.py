@@ -123,6 +123,7 @@ class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
 
 
 _core._register_loop_class(EventLoop)
+_core._register_view(compat.show_native_tasks)
 os.register_at_fork(after_in_child=_core._after_fork)
 
 

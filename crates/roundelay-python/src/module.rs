@@ -103,6 +103,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"_set_result_unless_cancelled", sleep_future::finish, c"_set_result_unless_cancelled(fut, result)\n--\n\n"),
         method!(c"_as_completed", waiting::as_completed::start_method, c"_as_completed(fs, timeout=None)\n--\n\n"),
         method!(c"_release_waiter", waiting::wait::release_waiter, c"_release_waiter(waiter)\n--\n\n"),
+        method1!(c"_register_view", register_view, c"_register_view(show, /)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
         method1!(c"_rebuild", sync::copying::rebuild, c"_rebuild(name)\n--\n\n"),
         method1!(c"_waits_for", task::waits_for::waits_for, c"_waits_for(task, /)\n--\n\n"),
@@ -113,6 +114,11 @@ fn add_functions(module: &Ref) -> Result<()> {
     ]));
     // SAFETY: the table is never freed.
     crate::native::check(unsafe { ffi::PyModule_AddFunctions(module.as_ptr(), table.as_mut_ptr()) })
+}
+
+fn register_view(_module: &Ref, show: &Ref) -> Result<Ref> {
+    registry::call_before_first_stray_task(show);
+    Ok(none())
 }
 
 fn register_loop_class(_module: &Ref, class: &Ref) -> Result<Ref> {

@@ -5,6 +5,7 @@
 //! it stands where `all_tasks` looks. From 3.14 on the interpreter has such a list itself.
 
 use crate::native::{Ref, Result};
+use crate::statics::{GilCell, Once};
 use crate::task::body;
 
 #[cfg(Py_3_14)]
@@ -15,7 +16,6 @@ pub use linked::*;
 #[cfg(not(Py_3_14))]
 mod linked {
     use super::*;
-    use crate::statics::GilCell;
     use pyo3::ffi;
     use std::ptr::null_mut;
 
@@ -102,7 +102,6 @@ mod interpreter_list {
     use super::*;
     use crate::compat::layout::{base_word, base_words, write_base_word};
     use crate::native::{import, integer, string};
-    use crate::statics::{GilCell, Once};
     use pyo3::ffi;
 
     /// `_asyncio._register_task` and `_asyncio._unregister_task`, used where the words were not found.
@@ -240,4 +239,26 @@ mod interpreter_list {
     pub fn snapshot() -> Vec<Ref> {
         vec![]
     }
+}
+
+/// What makes `asyncio.all_tasks()` see native tasks.
+static SHOW: Once<Ref> = Once::new();
+
+/// Whether it was called.
+static SHOWN: GilCell<bool> = GilCell::new(false);
+
+/// Takes the Python function that puts the view of native tasks in place. A native loop calls it itself.
+pub fn call_before_first_stray_task(show: &Ref) {
+    SHOW.set(show.clone());
+}
+
+/// A native task of a loop that is not native is about to be registered.
+#[cold]
+pub fn before_stray_task() -> Result<()> {
+    if SHOWN.get() {
+        return Ok(());
+    }
+    SHOW.get().call([])?;
+    SHOWN.set(true);
+    Ok(())
 }

@@ -157,6 +157,9 @@ fn start(task: &Ref, coro: &Ref, options: Options<'_>) -> Result<()> {
     if options.eager_start && eager::loop_is_running(task)? {
         return eager::start(task);
     }
+    if !fields.future.native_loop.get() {
+        registry::before_stray_task()?;
+    }
     schedule_step(task)?;
     registry::register(task)
 }
