@@ -33,10 +33,14 @@ from ._core import (
     create_task,
     ensure_future,
     gather,
+    run_coroutine_threadsafe,
+    shield,
     sleep,
     timeout,
     timeout_at,
+    to_thread,
     wait,
+    wait_for,
 )
 from .compat import as_completed
 from .install import install, uninstall
@@ -73,11 +77,15 @@ __all__ = [
     "install",
     "new_event_loop",
     "run",
+    "run_coroutine_threadsafe",
+    "shield",
     "sleep",
     "timeout",
     "timeout_at",
+    "to_thread",
     "uninstall",
     "wait",
+    "wait_for",
     "waits_for",
 ]
 

@@ -39,7 +39,7 @@ _undo: list[Callable[[], None]] = []
 
 
 # Bodies for the functions that modules may have imported before: the same signature, calling the native
-# function. They run with the globals of asyncio.tasks, where install() puts the names they use.
+# function. They run with the globals of asyncio's function, where install() puts the names they use.
 async def _sleep(delay, result=None):  # type: ignore[no-untyped-def]
     return await __roundelay_sleep__(delay, result)  # type: ignore[name-defined] # noqa: F821
 
@@ -61,10 +61,40 @@ def _as_completed_generator(fs, *, timeout=None):  # type: ignore[no-untyped-def
     yield from __roundelay_as_completed__(fs, timeout=timeout)  # type: ignore[name-defined] # noqa: F821
 
 
+async def _wait_for(fut, timeout):  # type: ignore[no-untyped-def]
+    return await __roundelay_wait_for__(fut, timeout)  # type: ignore[name-defined] # noqa: F821
+
+
+def _timeout(delay):  # type: ignore[no-untyped-def]
+    return __roundelay_timeout__(delay)  # type: ignore[name-defined] # noqa: F821
+
+
+def _timeout_at(when):  # type: ignore[no-untyped-def]
+    return __roundelay_timeout_at__(when)  # type: ignore[name-defined] # noqa: F821
+
+
+def _shield(arg):  # type: ignore[no-untyped-def]
+    return __roundelay_shield__(arg)  # type: ignore[name-defined] # noqa: F821
+
+
+async def _to_thread(func, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+    return await __roundelay_to_thread__(func, *args, **kwargs)  # type: ignore[name-defined] # noqa: F821
+
+
+def _run_coroutine_threadsafe(coro, loop):  # type: ignore[no-untyped-def]
+    return __roundelay_run_coroutine_threadsafe__(coro, loop)  # type: ignore[name-defined] # noqa: F821
+
+
 _REDIRECTED = {
     "sleep": _sleep,
     "gather": _gather,
     "wait": _wait,
+    "wait_for": _wait_for,
+    "timeout": _timeout,
+    "timeout_at": _timeout_at,
+    "shield": _shield,
+    "to_thread": _to_thread,
+    "run_coroutine_threadsafe": _run_coroutine_threadsafe,
     "as_completed": _as_completed if hasattr(_core, "as_completed") else _as_completed_generator,
 }
 
@@ -81,7 +111,7 @@ def _replace(owner: Any, name: str, value: Any) -> None:
 
 def _redirect(module: Any, name: str) -> None:
     """Lead asyncio's own function, which other modules may hold, to the native one."""
-    if name in _REDIRECTED:
+    if name in _REDIRECTED and _native(name) is not getattr(module, name):
         code: CodeType = _REDIRECTED[name].__code__
         setattr(module, f"__roundelay_{name}__", _native(name))
         _replace(getattr(module, name), "__code__", code)
@@ -90,8 +120,7 @@ def _redirect(module: Any, name: str) -> None:
 def install() -> None:
     """Make asyncio native: its functions, and the loop that ``asyncio.run()`` and others make.
 
-    Modules that imported ``sleep``, ``gather``, ``wait`` or ``as_completed`` before are served as well.
-    Calling it twice does no harm.
+    Modules that imported asyncio's functions before are served as well. Calling it twice does no harm.
     ``asyncio.Task`` and ``asyncio.Future`` keep their names: native tasks and futures are instances of them.
     """
     if _undo:

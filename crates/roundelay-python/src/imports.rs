@@ -50,6 +50,7 @@ names! {
     call_at = c"call_at";
     call_later = c"call_later";
     call_soon = c"call_soon";
+    call_soon_threadsafe = c"call_soon_threadsafe";
     cancel = c"cancel";
     cancelled = c"cancelled";
     cancelled_flag = c"_cancelled";
@@ -89,8 +90,10 @@ names! {
     reschedule = c"reschedule";
     result = c"result";
     run = c"run";
+    run_in_executor = c"run_in_executor";
     run_handle = c"_run";
     send = c"send";
+    set_exception = c"set_exception";
     set_result = c"set_result";
     set_coroutine_origin_tracking = c"_set_coroutine_origin_tracking";
     slow_callback_duration = c"slow_callback_duration";
@@ -158,6 +161,9 @@ imports! {
     first_completed = c"asyncio.tasks" . c"FIRST_COMPLETED";
     first_exception = c"asyncio.tasks" . c"FIRST_EXCEPTION";
     all_completed = c"asyncio.tasks" . c"ALL_COMPLETED";
+    partial = c"functools" . c"partial";
+    concurrent_future = c"concurrent.futures" . c"Future";
+    chain_future = c"asyncio.futures" . c"_chain_future";
     exception_group = c"builtins" . c"ExceptionGroup";
     timeout_states = c"asyncio.timeouts" . c"_State";
     iscoroutine = c"asyncio.coroutines" . c"iscoroutine";

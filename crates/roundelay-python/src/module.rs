@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::combinators::{create, gather, sleep, sleep_call, sleep_future};
+use crate::combinators::{self, create, gather, sleep, sleep_call, sleep_future};
 use crate::compat::{
     awaited_by, behaviour, completion_behaviour, context, current, group_behaviour, layout,
     registry,
@@ -64,6 +64,9 @@ fn fill(module: &Ref) -> Result<()> {
     }
     for (name, class) in queues::make_types()? {
         add(module, name, &class)?;
+    }
+    for (name, function) in combinators::make_functions()? {
+        add(module, name, &function)?;
     }
     for (name, object) in timeouts::make_types()? {
         add(module, name, &object)?;

@@ -38,6 +38,46 @@ pub fn timeout_takes_subclasses() -> bool {
     TIMEOUT_TAKES_SUBCLASSES.get()
 }
 
+/// Whether `wait_for` is `async with timeout(...)`; before, it had a future and a timer of its own.
+static WAIT_FOR_IS_A_TIMEOUT: GilCell<bool> = GilCell::new(false);
+
+/// See the static of the same name.
+pub fn wait_for_is_a_timeout() -> bool {
+    WAIT_FOR_IS_A_TIMEOUT.get()
+}
+
+/// Whether call graphs show that `wait_for` waits for what it cancelled.
+static CANCEL_AND_WAIT_IS_AN_EDGE: GilCell<bool> = GilCell::new(false);
+
+/// See the static of the same name.
+pub fn cancel_and_wait_is_an_edge() -> bool {
+    CANCEL_AND_WAIT_IS_AN_EDGE.get()
+}
+
+/// What is known of `shield`.
+static SHIELD: GilCell<Shield> = GilCell::new(Shield::Unknown);
+
+/// What `shield` does once the outer future was cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shield {
+    /// Something that we do not know.
+    Unknown,
+    /// The inner future goes on telling, and a late exception of it counts as retrieved.
+    Retrieves,
+    /// The inner future is let go of, and reports a late exception itself.
+    LetsGo,
+}
+
+/// Whether `shield` does what we know one to do.
+pub fn shield_is_known() -> bool {
+    SHIELD.get() != Shield::Unknown
+}
+
+/// Whether an exception of the inner future that comes after the outer one was cancelled counts as retrieved.
+pub fn shield_retrieves_what_comes_late() -> bool {
+    SHIELD.get() == Shield::Retrieves
+}
+
 /// Looks at asyncio's classes. Called once, when the module is made.
 pub fn probe() -> Result<()> {
     CONDITION_PASSES_ON.set(has(c"asyncio.locks", "Condition", "_notify")?);
@@ -53,7 +93,60 @@ pub fn probe() -> Result<()> {
         "__aexit__",
         "issubclass",
     )?);
+    let function = |name| import(c"asyncio.tasks")?.getattr(&string(name)?);
+    WAIT_FOR_IS_A_TIMEOUT.set(uses(&function("wait_for")?, "timeouts")?);
+    CANCEL_AND_WAIT_IS_AN_EDGE.set(uses(
+        &function("_cancel_and_wait")?,
+        "future_add_to_awaited_by",
+    )?);
+    SHIELD.set(look_at_shield(&function("shield")?)?);
     Ok(())
+}
+
+/// Tells the forms of `shield` apart by the functions inside of it.
+fn look_at_shield(shield: &Ref) -> Result<Shield> {
+    let (mut inner, mut outer, mut count) = (0, (0, 0), 0);
+    let constants = shield
+        .getattr(&string("__code__")?)?
+        .getattr(&string("co_consts")?)?;
+    for constant in items(&constants) {
+        let Some(name) = constant.getattr_opt(&string("co_name")?)? else {
+            continue;
+        };
+        count += 1;
+        match text_of(&name)?.as_str() {
+            "_inner_done_callback" => inner = occurrences(&constant, "exception")?,
+            "_outer_done_callback" => {
+                let (removed, added) = ("remove_done_callback", "add_done_callback");
+                outer = (
+                    occurrences(&constant, removed)?,
+                    occurrences(&constant, added)?,
+                );
+            }
+            "_clear_awaited_by_callback" => {}
+            _ => return Ok(Shield::Unknown),
+        }
+    }
+    Ok(match (count, inner, outer) {
+        (2, 2, (1, 0)) => Shield::Retrieves,
+        (3, 1, (2, 0)) => Shield::LetsGo,
+        _ => Shield::Unknown,
+    })
+}
+
+/// How many instructions of a code object name this.
+fn occurrences(code: &Ref, name: &str) -> Result<usize> {
+    let instructions = import(c"dis")?.call_method(&string("get_instructions")?, [code])?;
+    // SAFETY: a live iterable; a new reference or null.
+    let instructions =
+        unsafe { Ref::owned_or_raised(pyo3::ffi::PySequence_Tuple(instructions.as_ptr())) }?;
+    let name = string(name)?;
+    let mut found = 0;
+    for instruction in items(&instructions) {
+        let argument = instruction.getattr(&string("argval")?)?;
+        found += usize::from(argument.equals(&name)?);
+    }
+    Ok(found)
 }
 
 fn has(module: &std::ffi::CStr, class: &str, attribute: &str) -> Result<bool> {
@@ -66,7 +159,12 @@ fn mentions(module: &std::ffi::CStr, class: &str, method: &str, name: &str) -> R
     let method = import(module)?
         .getattr(&string(class)?)?
         .getattr(&string(method)?)?;
-    let names = method
+    uses(&method, name)
+}
+
+/// The same of a function.
+fn uses(function: &Ref, name: &str) -> Result<bool> {
+    let names = function
         .getattr(&string("__code__")?)?
         .getattr(&string("co_names")?)?;
     for mentioned in items(&names) {

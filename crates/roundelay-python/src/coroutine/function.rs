@@ -13,11 +13,12 @@ use std::ptr;
 use pyo3::ffi;
 
 use crate::native::args::matches;
+use crate::native::function::pickled_by_name;
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, set_type_attribute, type_of_class};
-use crate::native::{Args, Raised, Ref, Result, Slot, string, take_raised};
+use crate::native::{Args, Raised, Ref, Result, Slot, check, dict, string, take_raised, tuple};
 use crate::statics::{TypeCell, unset};
-use crate::{attribute, unary_slot};
+use crate::{attribute, method0, unary_slot};
 
 use super::definition::AsyncDef;
 use super::object::{self, SLOTS};
@@ -31,6 +32,8 @@ struct Function {
     definition: Cell<*const AsyncDef>,
     /// The class whose method it is, null for a function.
     owner: Cell<*mut ffi::PyTypeObject>,
+    /// See [`make_collecting`].
+    collects: Cell<bool>,
     /// asyncio's own function.
     stock: Slot,
 }
@@ -65,6 +68,11 @@ pub fn make_type() -> Result<()> {
         .slot((ffi::Py_tp_descr_get, bind as *mut c_void))
         .slot((ffi::Py_tp_getattro, getattro as *mut c_void))
         .slot(unary_slot!(Py_tp_repr, repr))
+        .methods([method0!(
+            c"__reduce__",
+            reduce,
+            c"__reduce__($self, /)\n--\n\n"
+        )])
         .attributes([
             attribute!(c"__doc__", doc),
             attribute!(c"__module__", module),
@@ -99,6 +107,14 @@ pub fn make(definition: &'static AsyncDef, stock: Ref) -> Result<Ref> {
     }
 }
 
+/// The same for a function that is called as `f(first, /, *args, **kwargs)`: slot 0 of its frame has the first
+/// argument, slot 1 a tuple of the others, slot 2 a dict of those given by name if there are any.
+pub fn make_collecting(definition: &'static AsyncDef, stock: Ref) -> Result<Ref> {
+    let function = make(definition, stock)?;
+    fields(&function).collects.set(true);
+    Ok(function)
+}
+
 /// Puts a method into a class that derives from the class of asyncio's that has `definition.name`.
 pub fn add_method(class: &Ref, definition: &'static AsyncDef) -> Result<()> {
     let name = string(definition.name)?;
@@ -126,6 +142,12 @@ unsafe extern "C" fn call(
         let own = fields(function);
         // SAFETY: set by `make` to a static.
         let definition = unsafe { &*own.definition.get() };
+        if own.collects.get() {
+            return match args.positional {
+                [] => call_stock(own, &args),
+                [first, rest @ ..] => collect(definition, first, rest, &args),
+            };
+        }
         let owner = own.owner.get();
         let own_arguments = if owner.is_null() {
             Some(args.positional)
@@ -152,6 +174,36 @@ unsafe extern "C" fn call(
         }
         call_stock(own, &args)
     })
+}
+
+fn collect(
+    definition: &'static AsyncDef,
+    first: &Ref,
+    rest: &[Ref],
+    args: &Args<'_>,
+) -> Result<Ref> {
+    let coroutine = object::make(definition)?;
+    let gathered = || -> Result<()> {
+        let slots = &object::fields(&coroutine).slots;
+        slots[0].set(first.clone());
+        slots[1].set(tuple(&rest.iter().collect::<Vec<_>>())?);
+        if !args.no_keywords() {
+            let named = dict(&[])?;
+            for (name, value) in args.keyword_items() {
+                // SAFETY: all live.
+                check(unsafe {
+                    ffi::PyDict_SetItem(named.as_ptr(), name.as_ptr(), value.as_ptr())
+                })?;
+            }
+            slots[2].set(named);
+        }
+        Ok(())
+    };
+    if let Err(raised) = gathered() {
+        discard(&coroutine);
+        return Err(raised);
+    }
+    Ok(coroutine)
 }
 
 /// Puts keyword arguments into their slots; false if something does not fit.
@@ -229,6 +281,10 @@ fn doc(function: &Ref) -> Result<Ref> {
 
 fn module(function: &Ref) -> Result<Ref> {
     stock(function).getattr(&string("__module__")?)
+}
+
+fn reduce(function: &Ref) -> Result<Ref> {
+    pickled_by_name(function, &stock(function))
 }
 
 fn signature(function: &Ref) -> Result<Ref> {

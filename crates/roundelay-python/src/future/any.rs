@@ -34,6 +34,15 @@ pub fn is_cancelled(future: &Ref) -> Result<bool> {
     }
 }
 
+/// `future.result()`
+#[inline]
+pub fn result(future: &Ref) -> Result<Ref> {
+    match native(future) {
+        Some(_) => outcome::result(future),
+        None => future.call_method(&names().result, []),
+    }
+}
+
 /// `future.set_result(value)`
 #[inline]
 pub fn set_result(future: &Ref, value: Ref) -> Result<()> {

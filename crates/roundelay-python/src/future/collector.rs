@@ -1,5 +1,5 @@
 //! Native objects that collect the outcomes of many futures: a gather, a task group, a `wait`, an
-//! `as_completed`.
+//! `as_completed`. (A `shield` is told of one.)
 //!
 //! A native future that one of them waits for has it in its waiter slot, so that neither a callback nor a
 //! handle is made. It is told in the turn, and at the place in it, in which asyncio's callback would run:
@@ -8,6 +8,8 @@
 //! callback (see [`collector_callback`]), and whoever asks a future for its callbacks is shown one.
 
 use crate::combinators::gather::{self, GATHERING};
+use crate::combinators::shield;
+use crate::combinators::shield_link::SHIELD_LINK;
 use crate::imports::names;
 use crate::native::{Ref, Result};
 use crate::taskgroup::{self, TASK_GROUP};
@@ -31,6 +33,9 @@ pub fn child_done(collector: &Ref, child: &Ref) -> Result<()> {
     if class == AS_COMPLETED.get() {
         return as_completed::child_done(collector, child);
     }
+    if class == SHIELD_LINK.get() {
+        return shield::child_done(collector, child);
+    }
     debug_assert_eq!(class, GATHERING.get());
     gather::child_done(collector, child)
 }
@@ -45,6 +50,9 @@ pub fn callback(collector: &Ref) -> Result<Ref> {
 
 /// What the callable is called in asyncio: `__name__` and `__qualname__`.
 pub fn callback_name(collector: &Ref) -> (&'static str, &'static str) {
+    if collector.is_exact(SHIELD_LINK.get()) {
+        return shield::callback_name(collector);
+    }
     if collector.is_exact(WAIT_COLLECTOR.get()) {
         return ("_on_completion", "_wait.<locals>._on_completion");
     }

@@ -45,10 +45,17 @@ pub fn make(module: &Ref) -> Result<Ref> {
     function::make(&WAIT, stock)
 }
 
-/// `_release_waiter(waiter)`: the time is over.
+/// `_release_waiter`, for those who hand it to timers and futures themselves.
+pub fn release_function() -> &'static Ref {
+    RELEASE.get()
+}
+
+/// `_release_waiter(waiter, *args)`: the time is over, or what was waited for has come.
 pub fn release_waiter(_module: &Ref, args: Args<'_>) -> Result<Ref> {
-    let waiter = args.one("_release_waiter")?;
-    wait_collector::release(waiter).map(|()| none())
+    match args.positional.first() {
+        Some(waiter) => wait_collector::release(waiter).map(|()| none()),
+        None => args.one("_release_waiter").cloned(),
+    }
 }
 
 fn wait(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
