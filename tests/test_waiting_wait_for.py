@@ -30,7 +30,7 @@ def test_something_quick(aio: ModuleType, see: Witness, timeout: str, turns_left
             await see.attempt_await(aio.wait_for(_work(aio, turns_left, result), TIMEOUTS[timeout]))
             task = aio.create_task(_work(aio, turns_left, result), name="task")
             await see.attempt_await(aio.wait_for(task, timeout=TIMEOUTS[timeout]))
-            see(task, task.cancelling(), asyncio.current_task().cancelling())
+            see(task.result(), task.cancelling(), asyncio.current_task().cancelling())
 
     see.run(main())
 
@@ -262,7 +262,7 @@ def test_the_timer_does_not_outlive_the_wait(aio: ModuleType, see: Witness) -> N
         task = aio.create_task(aio.wait_for(_work(aio, 1), 0.02), name="task")
         see(await task)
         await aio.sleep(0.04)
-        see(task, task.cancelling(), asyncio.current_task().cancelling())
+        see(task.result(), task.cancelling(), asyncio.current_task().cancelling())
         # A later wait of the same task is not hit by an earlier one's timer.
         see(await aio.wait_for(_work(aio, 1), 0.03))
         await aio.sleep(0.06)
