@@ -1,11 +1,9 @@
-//! Instance dicts, and weak references, of native objects. Those of native futures are inherited from the
-//! base: fields of the base object up to 3.12, managed by the interpreter in front of it from 3.13 on.
+//! The instance dict and weak references of native futures, which they inherit from the base: fields of
+//! the base object up to 3.12, managed by the interpreter in front of the object from 3.13 on.
 
 use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
-
-use crate::native::Ref;
 
 #[cfg(Py_3_13)]
 unsafe extern "C" {
@@ -15,22 +13,6 @@ unsafe extern "C" {
         arg: *mut c_void,
     ) -> c_int;
     fn PyObject_ClearManagedDict(object: *mut ffi::PyObject);
-}
-
-unsafe extern "C" {
-    /// Where the object keeps its instance dict, or null for an object that has none. (Private, exported by
-    /// every supported version.) Up to 3.12 it makes a dict of attributes that are kept without one.
-    fn _PyObject_GetDictPtr(object: *mut ffi::PyObject) -> *mut *mut ffi::PyObject;
-}
-
-/// Whether the object has no attributes of its own, so that each of its methods is its class's.
-#[inline]
-pub fn is_empty(object: &Ref) -> bool {
-    // SAFETY: a live object; the pointer is null or points to a dict or null.
-    unsafe {
-        let dict = _PyObject_GetDictPtr(object.as_ptr());
-        dict.is_null() || (*dict).is_null() || ffi::PyDict_Size(*dict) == 0
-    }
 }
 
 /// Visits the dict.

@@ -11,6 +11,7 @@ pub mod current;
 pub mod group_behaviour;
 pub mod instance_dict;
 pub mod layout;
+pub mod own_attributes;
 pub mod registry;
 pub mod stop_iteration;
 

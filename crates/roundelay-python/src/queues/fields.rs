@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use pyo3::ffi;
 
-use crate::compat::instance_dict;
+use crate::compat::own_attributes;
 use crate::native::{Raised, Ref, Result, Slot, raise_text, string, text_of};
 use crate::statics::{TypeCell, unset};
 use crate::sync::derived;
@@ -77,7 +77,7 @@ pub fn plain_kind(queue: &Ref) -> Option<Kind> {
     } else {
         return None;
     };
-    instance_dict::is_empty(queue).then_some(kind)
+    own_attributes::is_empty(queue).then_some(kind)
 }
 
 impl QueueFields {

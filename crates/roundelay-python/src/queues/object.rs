@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::mem::offset_of;
 
+use crate::compat::own_attributes;
 use crate::coroutine::function;
 use crate::imports::imports;
 use crate::native::types::type_of_class;
@@ -20,6 +21,10 @@ pub fn make_types() -> Result<Vec<(&'static CStr, Ref)>> {
     let queue = make_queue()?;
     let priority = make_priority_queue(&queue)?;
     let lifo = make_lifo_queue(&queue)?;
+    for class in [&queue, &priority, &lifo] {
+        own_attributes::without_inline_values(class);
+    }
+    own_attributes::probe(&queue.call([])?)?;
     Ok(vec![
         (c"Queue", queue),
         (c"PriorityQueue", priority),

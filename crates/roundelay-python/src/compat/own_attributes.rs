@@ -1,0 +1,88 @@
+//! Whether an object has attributes of its own: methods set on one object, as tests with mocks do, come
+//! before those of its class.
+//!
+//! Up to 3.12 an object keeps its first attributes without a dict, in an array whose length stands in front
+//! of it; asking for the dict would make one, and method calls on the object slower. From 3.13 on
+//! [`without_inline_values`] has the types that are asked about start with neither.
+
+use pyo3::ffi;
+
+#[cfg(Py_3_13)]
+use crate::native::{Ref, Result};
+#[cfg(not(Py_3_13))]
+use crate::native::{Ref, Result, none, string};
+
+unsafe extern "C" {
+    /// Where the object keeps its instance dict, or null for an object that has none. (Private, exported by
+    /// every supported version.) Makes a dict of attributes that are kept without one.
+    fn _PyObject_GetDictPtr(object: *mut ffi::PyObject) -> *mut *mut ffi::PyObject;
+}
+
+/// Whether the object has no attributes of its own, so that each of its methods is its class's.
+#[inline]
+pub fn is_empty(object: &Ref) -> bool {
+    #[cfg(not(Py_3_13))]
+    if KNOWN.get()
+        && let Some(empty) = is_empty_without_dict(object)
+    {
+        return empty;
+    }
+    // SAFETY: a live object; the pointer is null or points to a dict or null.
+    unsafe {
+        let dict = _PyObject_GetDictPtr(object.as_ptr());
+        dict.is_null() || (*dict).is_null() || ffi::PyDict_Size(*dict) == 0
+    }
+}
+
+/// Has instances of the type, but not of classes derived from it, do without an array for attributes: they
+/// get a dict when the first one is set. Called once, when the type is made.
+pub fn without_inline_values(class: &Ref) {
+    crate::future::object::adjust_type(class);
+}
+
+/// Whether objects look as [`is_empty_without_dict`] expects.
+#[cfg(not(Py_3_13))]
+static KNOWN: crate::statics::GilCell<bool> = crate::statics::GilCell::new(false);
+
+/// Whether the array has no attributes in it; nothing if there is a dict instead.
+#[cfg(not(Py_3_13))]
+#[inline]
+fn is_empty_without_dict(object: &Ref) -> Option<bool> {
+    #[cfg(Py_3_12)]
+    const PLACE: isize = -3;
+    #[cfg(not(Py_3_12))]
+    const PLACE: isize = -4;
+    // SAFETY: the words in front of an object with a managed dict and the collector's flag, which `KNOWN`
+    // says were found as expected. The array has two bytes in front of it, the first of which counts what
+    // is in it.
+    unsafe {
+        let word = *object.as_ptr().cast::<*const u8>().offset(PLACE);
+        // 3.12 marks an array by the lowest bit, and has the dict in the same word otherwise.
+        #[cfg(Py_3_12)]
+        let array = word.map_addr(|address| address.wrapping_sub(1));
+        #[cfg(not(Py_3_12))]
+        let array = word;
+        if word.is_null() || array.addr() & 1 != 0 {
+            return None;
+        }
+        Some(*array.sub(2) == 0)
+    }
+}
+
+/// Tries it with a fresh object of the kind that will be asked about. Called once, when the module is made.
+pub fn probe(object: &Ref) -> Result<()> {
+    #[cfg(not(Py_3_13))]
+    {
+        let name = string("roundelay_probe")?;
+        let before = is_empty_without_dict(object);
+        object.setattr(&name, &none())?;
+        let between = is_empty_without_dict(object);
+        // SAFETY: live objects.
+        crate::native::check(unsafe { ffi::PyObject_DelAttr(object.as_ptr(), name.as_ptr()) })?;
+        let after = is_empty_without_dict(object);
+        KNOWN.set((before, between, after) == (Some(true), Some(false), Some(true)));
+    }
+    #[cfg(Py_3_13)]
+    let _ = object;
+    Ok(())
+}
