@@ -10,6 +10,7 @@ pub mod context;
 pub mod current;
 pub mod group_behaviour;
 pub mod instance_dict;
+pub mod kept_stop;
 pub mod layout;
 pub mod own_attributes;
 pub mod registry;

@@ -48,6 +48,11 @@ pub fn raise_value<T>(value: &Ref) -> Result<T> {
     Err(Raised)
 }
 
+/// Whether a `StopIteration` has its fields where [`raise_value`] puts them.
+pub fn has_known_layout() -> bool {
+    KNOWN.get()
+}
+
 /// Looks whether a `StopIteration` made by its constructor has its fields where the headers say.
 fn probe_layout() -> Result<()> {
     let value = string("roundelay layout probe")?;

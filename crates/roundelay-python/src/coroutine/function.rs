@@ -91,6 +91,9 @@ pub fn make_type() -> Result<()> {
             set_type_attribute(&class, attribute, &mark)?;
         }
     }
+    // The interpreter specialises `queue.get()` in bytecode only if the type of `get` cannot change.
+    // SAFETY: the type was just made, and is complete.
+    unsafe { (*type_of_class(&class)).tp_flags |= ffi::Py_TPFLAGS_IMMUTABLETYPE };
     Ok(())
 }
 

@@ -73,7 +73,7 @@ unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
         // SAFETY: the interpreter passes a live object; `None` is a static.
         let (coroutine, value) = unsafe { (Ref::view(&slf), ffi::Py_None()) };
         // SAFETY: as above.
-        drive::send(coroutine, unsafe { Ref::view(&value) })?.into_next()
+        drive::send(coroutine, unsafe { Ref::view(&value) })?.into_next_of(coroutine)
     })
 }
 

@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
 
+use crate::compat::kept_stop;
 use crate::imports::imports;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
@@ -205,13 +206,17 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
         // SAFETY: called when the last reference is gone. The finalizer may run Python code, which may
         // keep the object. The memory is given back last.
         unsafe {
-            if fields(Ref::view(&slf)).state.get() != State::Closed
-                && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0
-            {
+            kept_stop::take_back();
+            let own = fields(Ref::view(&slf));
+            let was_closed = own.state.get() == State::Closed;
+            if !was_closed && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
                 return Ok(());
             }
             ffi::PyObject_GC_UnTrack(slf.cast());
-            drop_references(fields(Ref::view(&slf)));
+            // One that is closed has dropped them already.
+            if !was_closed {
+                drop_references(own);
+            }
             FREE.recycle(slf);
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use pyo3::ffi;
 
-use crate::compat::stop_iteration;
+use crate::compat::{kept_stop, stop_iteration};
 
 use super::refs::{Raised, Ref, Result};
 
@@ -27,6 +27,17 @@ impl Resumed {
                 }
                 stop_iteration::raise_value(&value)
             }
+        }
+    }
+
+    /// As [`Resumed::into_next`], for an iterator that calls `kept_stop::take_back` when it dies.
+    #[inline]
+    pub fn into_next_of(self, iterator: &Ref) -> Result<*mut ffi::PyObject> {
+        match self {
+            Resumed::Returned(value) if !value.is_none() && iterator.count() == 1 => {
+                kept_stop::raise_value(&value)
+            }
+            resumed => resumed.into_next(),
         }
     }
 
