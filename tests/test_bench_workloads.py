@@ -71,7 +71,8 @@ def python(*words: str, path: Path | None = None) -> subprocess.CompletedProcess
 def test_every_workload_runs_and_checks_its_result(loop: str, group: str) -> None:
     done = python("-c", EVERYTHING, str(BENCHES), loop, group)
     assert done.returncode == 0, done.stderr
-    assert "Exception" not in done.stderr, done.stderr
+    # No error in a callback, no task destroyed.
+    assert done.stderr == ""
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) >= (3 if group == "parked" else 8)
     for name, module, samples in lines:

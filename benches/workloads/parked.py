@@ -14,6 +14,9 @@ STATM = "/proc/self/statm"
 
 TASKS = 200_000
 
+_kept: list[object] = []
+"""Loops and tasks that are to stay until the process ends."""
+
 Waits = list[Coroutine[Any, Any, None]]
 
 
@@ -29,14 +32,18 @@ class Parked(Workload):
 
     def measure(self, make_loop: MakeLoop, passes: int, scale: float) -> dict[str, list[float]]:
         count = scaled(TASKS, scale)
-        # Not `asyncio.Runner`, which would cancel them all. They are left where they are.
-        memory, pause = make_loop().run_until_complete(self._measure(count))
+        # Not `asyncio.Runner`, which would cancel them all. They are left where they are, and nothing that
+        # keeps them goes: each would say that it was destroyed.
+        loop = make_loop()
+        _kept.append(loop)
+        memory, pause = loop.run_until_complete(self._measure(count))
         return {f"{self.name}_memory": [memory], f"{self.name}_gc": [pause]}
 
     async def _measure(self, count: int) -> tuple[float, float]:
         gc.collect()
         before = resident_bytes()
         tasks = [asyncio.create_task(waiting) for waiting in self.park(count)]
+        _kept.append(tasks)
         # Each starts in the first turn; the second is for those that start a helper.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
