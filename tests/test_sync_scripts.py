@@ -30,12 +30,12 @@ def test_every_script_for_a_semaphore(aio: ModuleType, see: Witness) -> None:
 
 @same_in_every_mixture
 def test_every_script_for_an_event(aio: ModuleType, see: Witness) -> None:
-    play_all(EventStage, "scw01.", 4)(aio, see)
+    play_all(EventStage, "sc01.", 4)(aio, see)
 
 
 @same_in_every_mixture
 def test_every_script_for_a_condition(aio: ModuleType, see: Witness) -> None:
-    play_all(ConditionStage, "nNra01.", 4)(aio, see)
+    play_all(ConditionStage, "nNra01.", 3)(aio, see)
 
 
 @same_in_every_mixture

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.both import Witness
-from support.coordination import forever, same_in_every_mixture, turns
+from support.coordination import forever, same_in_real_time, turns
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
@@ -24,7 +24,7 @@ async def close_executor() -> None:
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_functions_run_in_another_thread(aio: ModuleType, see: Witness) -> None:
     def work(*args: Any, **kwargs: Any) -> Any:
         return args, kwargs, threading.current_thread() is threading.main_thread()
@@ -45,7 +45,7 @@ def test_functions_run_in_another_thread(aio: ModuleType, see: Witness) -> None:
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_the_context_goes_along(aio: ModuleType, see: Witness) -> None:
     def work() -> str:
         before = VARIABLE.get()
@@ -64,7 +64,7 @@ def test_the_context_goes_along(aio: ModuleType, see: Witness) -> None:
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_cancelled_while_the_thread_works(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
         begun, go_on = threading.Event(), threading.Event()
@@ -86,7 +86,7 @@ def test_cancelled_while_the_thread_works(aio: ModuleType, see: Witness) -> None
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="older asyncio never ends then")
-@same_in_every_mixture
+@same_in_real_time
 def test_errors_that_a_future_cannot_carry(aio: ModuleType, see: Witness) -> None:
     def stop() -> None:
         raise StopIteration(1)
@@ -98,7 +98,7 @@ def test_errors_that_a_future_cannot_carry(aio: ModuleType, see: Witness) -> Non
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_without_a_loop(aio: ModuleType, see: Witness) -> None:
     coro = aio.to_thread(print)
     see.attempt(coro.send, None)
@@ -128,7 +128,7 @@ async def joined(aio: Any, thread: threading.Thread) -> None:
     thread.join()
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_coroutines_run_for_another_thread(aio: ModuleType, see: Witness) -> None:
     async def work(result: Any) -> Any:
         await turns(aio, 2)
@@ -153,7 +153,7 @@ def test_coroutines_run_for_another_thread(aio: ModuleType, see: Witness) -> Non
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_awaitables_of_every_kind(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -173,7 +173,7 @@ def test_awaitables_of_every_kind(aio: ModuleType, see: Witness) -> None:
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_cancelled_by_the_other_thread(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -206,7 +206,7 @@ def test_cancelled_by_the_other_thread(aio: ModuleType, see: Witness) -> None:
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_cancelled_by_the_loop(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -231,7 +231,7 @@ def test_cancelled_by_the_loop(aio: ModuleType, see: Witness) -> None:
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_asked_for_by_the_loops_own_thread(aio: ModuleType, see: Witness) -> None:
     async def work() -> str:
         return "result"
@@ -251,7 +251,7 @@ def test_asked_for_by_the_loops_own_thread(aio: ModuleType, see: Witness) -> Non
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_a_loop_that_cannot_make_the_task(aio: ModuleType, see: Witness) -> None:
     async def work() -> None:
         pass
@@ -274,7 +274,7 @@ def test_a_loop_that_cannot_make_the_task(aio: ModuleType, see: Witness) -> None
     see.run(main())
 
 
-@same_in_every_mixture
+@same_in_real_time
 def test_what_is_refused(aio: ModuleType, see: Witness) -> None:
     async def work() -> None:
         pass

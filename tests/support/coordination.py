@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import roundelay
+from support import coordination_clock
 from support.both import OURS, Witness, observe
 
 # What coordinates tasks, by the name that asyncio has for it. Whatever else a program uses is a loop, a task, a
@@ -52,6 +53,15 @@ MIXTURES = {
     "stock on native": Mixture(asyncio, roundelay),
 }
 
+# On whose loop each way of running a program takes place.
+_VIRTUAL_LOOPS: dict[str, Callable[[], Any]] = {
+    "asyncio": coordination_clock.EventLoop,
+    "roundelay": coordination_clock.native_loop,
+    "installed": coordination_clock.native_loop,
+    "native on stock": coordination_clock.EventLoop,
+    "stock on native": coordination_clock.native_loop,
+}
+
 # The module of a class shows in the repr of some; one test looks at it, and all others do without.
 _MODULE = re.compile(rf"<(?:asyncio\.\w+|roundelay)\.(?=(?:{'|'.join(CLASSES)})\b)")
 # A time of the loop's, as deadlines show it.
@@ -68,30 +78,51 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def seen(program: Callable[..., Any], way: str, *args: Any) -> list[Any]:
+class _VirtualTime:
+    """The module `asyncio` of a program whose loops have a virtual clock."""
+
+    def __init__(self, aio: Any, new_event_loop: Callable[[], Any]) -> None:
+        self._aio = aio
+        self.new_event_loop = new_event_loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._aio, name)
+
+
+def seen(program: Callable[..., Any], way: str, *args: Any, real_time: bool = False) -> list[Any]:
     """What the program shows in one way of running it: "asyncio", "roundelay", "installed" or a mixture."""
-    if way in MIXTURES:
-        mixture: Any = MIXTURES[way]
 
-        def mixed(aio: ModuleType, see: Witness, *args: Any) -> Any:
-            see.aio = mixture
-            return program(mixture, see, *args)
+    def arranged(aio: Any, see: Witness, *args: Any) -> Any:
+        aio = MIXTURES.get(way, aio)
+        if not real_time:
+            aio = _VirtualTime(aio, _VIRTUAL_LOOPS[way])
+        see.aio = aio
+        return program(aio, see, *args)
 
-        records = observe(mixed, "asyncio", *args)
-    else:
-        records = observe(program, way, *args)
+    records = observe(arranged, "asyncio" if way in MIXTURES else way, *args)
     return [_plain(record) for record in records]
 
 
 def same_in_every_mixture(program: Callable[..., Any]) -> Callable[..., None]:
-    """Make a test of a program: it must show something, and the same in all ways of running it."""
+    """Make a test of a program: it must show something, and the same in all ways of running it.
 
+    Its loops have a virtual clock, so that what is quick comes before what is slow on any machine.
+    """
+    return _make_test(program, real_time=False)
+
+
+def same_in_real_time(program: Callable[..., Any]) -> Callable[..., None]:
+    """The same, for a program that does something in the meantime: work in a thread, or a busy wait."""
+    return _make_test(program, real_time=True)
+
+
+def _make_test(program: Callable[..., Any], *, real_time: bool) -> Callable[..., None]:
     def test(*args: Any, **kwargs: Any) -> None:
         values = [kwargs[name] for name in names]
-        expected = seen(program, "asyncio", *values)
+        expected = seen(program, "asyncio", *values, real_time=real_time)
         assert expected, "the program shows nothing, so there is nothing to compare"
         for way in (*OURS, *MIXTURES):
-            found = seen(program, way, *values)
+            found = seen(program, way, *values, real_time=real_time)
             if found != expected:
                 lines = difflib.unified_diff(
                     [str(record) for record in expected],
