@@ -7,9 +7,27 @@
 import asyncio
 import inspect
 import sys
+from asyncio import Barrier as Barrier
+from asyncio import BoundedSemaphore as BoundedSemaphore
+from asyncio import Condition as Condition
+from asyncio import Event as Event
+from asyncio import LifoQueue as LifoQueue
+from asyncio import Lock as Lock
+from asyncio import PriorityQueue as PriorityQueue
+from asyncio import Queue as Queue
+from asyncio import Semaphore as Semaphore
+from asyncio import TaskGroup as TaskGroup
+from asyncio import Timeout as Timeout
 from asyncio import create_task as create_task
 from asyncio import ensure_future as ensure_future
 from asyncio import gather as gather
+from asyncio import run_coroutine_threadsafe as run_coroutine_threadsafe
+from asyncio import shield as shield
+from asyncio import timeout as timeout
+from asyncio import timeout_at as timeout_at
+from asyncio import to_thread as to_thread
+from asyncio import wait as wait
+from asyncio import wait_for as wait_for
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, Final, TypeVar, final, overload
