@@ -75,7 +75,7 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn slot(self, place: usize) -> &'a Slot {
         debug_assert!(place < SLOTS);
-        &object::fields(self.0).slots[place]
+        &object::fields(self.0).slots(place + 1)[place]
     }
 
     /// The argument in a slot that is known to be filled.

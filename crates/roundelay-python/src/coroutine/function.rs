@@ -152,6 +152,17 @@ unsafe extern "C" fn call(
             };
         }
         let owner = own.owner.get();
+        if let [slf] = args.positional
+            && definition.required == 0
+            && args.no_keywords()
+            && !owner.is_null()
+            && slf.is_instance(owner)
+        {
+            // Most calls are of this form.
+            let coroutine = object::make(definition)?;
+            object::fields(&coroutine).slots(1)[0].set(slf.clone());
+            return Ok(coroutine);
+        }
         let own_arguments = if owner.is_null() {
             Some(args.positional)
         } else {
@@ -166,7 +177,8 @@ unsafe extern "C" fn call(
             && (positional.len() >= definition.required || !args.no_keywords())
         {
             let coroutine = object::make(definition)?;
-            let slots = &object::fields(&coroutine).slots;
+            let slots = object::fields(&coroutine)
+                .slots(first + definition.parameters.len().max(definition.positional));
             for (slot, value) in slots.iter().zip(args.positional) {
                 slot.set(value.clone());
             }
@@ -187,7 +199,7 @@ fn collect(
 ) -> Result<Ref> {
     let coroutine = object::make(definition)?;
     let gathered = || -> Result<()> {
-        let slots = &object::fields(&coroutine).slots;
+        let slots = object::fields(&coroutine).slots(3);
         slots[0].set(first.clone());
         slots[1].set(tuple(&rest.iter().collect::<Vec<_>>())?);
         if !args.no_keywords() {

@@ -123,8 +123,8 @@ fn qualified_name(coroutine: &Ref) -> Result<Ref> {
 fn owner(coroutine: &Ref) -> Result<Ref> {
     let own = fields(coroutine);
     let is_method = own.definition().is_method();
-    Ok(own.slots[0]
-        .get()
+    Ok(own
+        .first_argument()
         .filter(|_| is_method)
         .unwrap_or_else(none))
 }

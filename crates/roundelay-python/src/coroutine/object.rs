@@ -56,8 +56,8 @@ pub struct Coroutine {
     head: ffi::PyObject,
     /// The function that this is a call of; never null in a finished object.
     pub definition: Cell<*const AsyncDef>,
-    /// Arguments and local variables.
-    pub slots: [Slot; SLOTS],
+    /// Arguments and local variables; see [`Coroutine::slots`].
+    slots: [Slot; SLOTS],
     /// See [`Awaiting`].
     pub awaiting: Slot,
     /// For the body; see `Frame::number`.
@@ -68,9 +68,24 @@ pub struct Coroutine {
     pub state: Cell<State>,
     /// What kind of object `awaiting` holds.
     pub kind: Cell<Awaiting>,
+    /// How many of the slots may be filled, those in front.
+    used: Cell<u8>,
 }
 
 impl Coroutine {
+    /// The first `count` slots, for filling some of them.
+    #[inline]
+    pub fn slots(&self, count: usize) -> &[Slot] {
+        self.used.set(self.used.get().max(count as u8));
+        &self.slots[..count]
+    }
+
+    /// The object whose method this is a call of, unless it is over.
+    #[inline]
+    pub fn first_argument(&self) -> Option<Ref> {
+        self.slots[0].get()
+    }
+
     /// The function that this is a call of.
     #[inline]
     pub fn definition(&self) -> &'static AsyncDef {
@@ -100,7 +115,7 @@ pub fn parts(object: &Ref) -> Option<(&'static AsyncDef, Option<Ref>, Option<Ref
     }
     let own = fields(object);
     let definition = own.definition();
-    let owner = own.slots[0].get().filter(|_| definition.is_method());
+    let owner = own.first_argument().filter(|_| definition.is_method());
     Some((definition, owner, own.awaiting.get()))
 }
 
@@ -139,7 +154,8 @@ pub fn finish(coroutine: &Ref) {
 }
 
 fn drop_references(own: &Coroutine) {
-    for slot in &own.slots {
+    // A finalizer that runs meanwhile may fill a slot again.
+    for slot in &own.slots[..usize::from(own.used.replace(0))] {
         drop(slot.take());
     }
     drop(own.awaiting.take());

@@ -183,11 +183,11 @@ impl WaiterQueue {
     /// Whether whoever is here was cancelled (true if nobody is).
     #[inline]
     pub fn all_cancelled(&self) -> Result<bool> {
-        if self.len() == 0 {
-            return Ok(true);
-        }
-        for future in self.snapshot() {
-            if !any::is_cancelled(&future)? {
+        // The first one is not, as a rule.
+        for place in 0..self.len() {
+            if let Some(future) = self.at(place)
+                && !any::is_cancelled(&future)?
+            {
                 return Ok(false);
             }
         }

@@ -27,7 +27,7 @@ const CALLER: usize = 2;
 /// `_cancel_and_wait(future)`: a coroutine that has not begun.
 pub fn cancel_and_wait(future: Ref) -> Result<Ref> {
     let coroutine = object::make(&CANCEL_AND_WAIT)?;
-    object::fields(&coroutine).slots[FUTURE].set(future);
+    crate::coroutine::Frame(&coroutine).slot(FUTURE).set(future);
     Ok(coroutine)
 }
 

@@ -151,7 +151,9 @@ fn anext(iterator: &Ref) -> Result<Ref> {
 
 fn call(definition: &'static AsyncDef, iterator: &Ref) -> Result<Ref> {
     let coroutine = object::make(definition)?;
-    object::fields(&coroutine).slots[0].set(iterator.clone());
+    crate::coroutine::Frame(&coroutine)
+        .slot(0)
+        .set(iterator.clone());
     Ok(coroutine)
 }
 
