@@ -10,7 +10,7 @@ from . import _core
 __all__ = ["as_completed", "policy_base", "set_policy", "show_native_tasks"]
 
 
-if hasattr(_core, "as_completed"):
+if sys.version_info >= (3, 13):
     as_completed: Any = _core.as_completed
 else:
     # Before 3.13 it is a generator, and what makes one has to be Python code.

@@ -72,7 +72,9 @@ class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
         if self._virtual_clock != (clock == "virtual"):
             # The clock is made before __init__ runs, from the arguments of the class.
             self._closed = True
-            raise TypeError("a subclass that asks for a virtual clock must be called with clock='virtual' itself")
+            raise TypeError(
+                "a subclass that asks for a virtual clock must be called with clock='virtual' itself"
+            )
         asyncio.SelectorEventLoop.__init__(self, _Selector(self))  # type: ignore[arg-type]
         compat.show_native_tasks()
 

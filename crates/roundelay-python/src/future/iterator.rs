@@ -5,7 +5,7 @@ use std::ptr;
 
 use pyo3::ffi;
 
-use crate::compat::stop_iteration;
+use crate::compat::{kept_stop, stop_iteration};
 
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
@@ -109,7 +109,12 @@ unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
                 if value.is_none() {
                     return Err(Raised);
                 }
-                stop_iteration::raise_value(&value)
+                // SAFETY: the interpreter passes a live iterator.
+                if unsafe { Ref::view(&slf) }.count() == 1 {
+                    kept_stop::raise_value(&value)
+                } else {
+                    stop_iteration::raise_value(&value)
+                }
             }
             Next::Exhausted => Err(Raised),
         }
@@ -243,6 +248,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
+            kept_stop::take_back();
             ffi::PyObject_GC_UnTrack(slf.cast());
             drop(fields(Ref::view(&slf)).future.take());
             FREE.recycle(slf);
