@@ -21,19 +21,18 @@ async def trivial() -> int:
 @timed("queue", "Queue(100) between a producer and a consumer, one item", 100_000)
 async def queue(n: int) -> float:
     between: asyncio.Queue[int] = asyncio.Queue(100)
-    sent, received = list(range(n)), []
+    sent = list(range(n))
 
     async def produce() -> None:
         for item in sent:
             await between.put(item)
 
-    async def consume() -> None:
-        for _ in sent:
-            received.append(await between.get())
+    async def consume() -> list[int]:
+        return [await between.get() for _ in sent]
 
     start = clock()
     producer = asyncio.create_task(produce())
-    await asyncio.create_task(consume())
+    received = await asyncio.create_task(consume())
     elapsed = clock() - start
     await producer
     assert received == sent

@@ -67,7 +67,7 @@ async def queue_free(n: int) -> float:
 @timed("queue_of_one", "Queue(1) between a producer and a consumer, one item", 20_000)
 async def queue_of_one(n: int) -> float:
     between: asyncio.Queue[int] = asyncio.Queue(1)
-    sent, received = list(range(n)), []
+    sent = list(range(n))
 
     async def produce() -> None:
         for item in sent:
@@ -75,8 +75,7 @@ async def queue_of_one(n: int) -> float:
 
     start = clock()
     producer = asyncio.create_task(produce())
-    for _ in sent:
-        received.append(await between.get())
+    received = [await between.get() for _ in sent]
     elapsed = clock() - start
     await producer
     assert received == sent
