@@ -1,4 +1,4 @@
-"""install() and uninstall(): asyncio's coordination under its own names, and whoever got hold of it before."""
+"""install() and uninstall(): coordination under asyncio's own names, and whoever got hold of it before."""
 
 import asyncio
 import importlib
@@ -9,18 +9,44 @@ import textwrap
 import types
 from asyncio import (
     Condition as ConditionBefore,
+)
+from asyncio import (
     Event as EventBefore,
+)
+from asyncio import (
     Lock as LockBefore,
+)
+from asyncio import (
     Queue as QueueBefore,
+)
+from asyncio import (
     Semaphore as SemaphoreBefore,
+)
+from asyncio import (
     TaskGroup as TaskGroupBefore,
+)
+from asyncio import (
     as_completed as as_completed_before,
+)
+from asyncio import (
     run_coroutine_threadsafe as run_coroutine_threadsafe_before,
+)
+from asyncio import (
     shield as shield_before,
+)
+from asyncio import (
     timeout as timeout_before,
+)
+from asyncio import (
     timeout_at as timeout_at_before,
+)
+from asyncio import (
     to_thread as to_thread_before,
+)
+from asyncio import (
     wait as wait_before,
+)
+from asyncio import (
     wait_for as wait_for_before,
 )
 from collections.abc import Iterator
@@ -31,9 +57,7 @@ import roundelay
 from support.coordination import CLASSES, FUNCTIONS, turns
 
 # In which module asyncio keeps each of them.
-HOMES = {
-    name: importlib.import_module(getattr(asyncio, name).__module__) for name in (*CLASSES, *FUNCTIONS)
-}
+HOMES = {name: importlib.import_module(getattr(asyncio, name).__module__) for name in (*CLASSES, *FUNCTIONS)}
 STOCK = {name: getattr(asyncio, name) for name in HOMES}
 NATIVE = {name: getattr(roundelay, name) for name in HOMES}
 
@@ -76,11 +100,15 @@ def test_modules_of_asyncio_are_as_before() -> None:
             if module_name.split(".")[0] != "asyncio":
                 continue
             for name, value in vars(module).items():
-                if name.startswith("__roundelay") or name.startswith("__warningregistry"):
+                if name.startswith(("__roundelay", "__warningregistry")):
                     continue
                 found[f"{module_name}.{name}"] = value
                 if isinstance(value, types.FunctionType):
-                    found[f"{module_name}.{name}()"] = (value.__code__, value.__defaults__, value.__kwdefaults__)
+                    found[f"{module_name}.{name}()"] = (
+                        value.__code__,
+                        value.__defaults__,
+                        value.__kwdefaults__,
+                    )
         return found
 
     roundelay.install()  # what is made once may stay
@@ -279,7 +307,10 @@ def test_functions_imported_before_serve() -> None:
         with pytest.raises(TimeoutError):
             async with timeout_at_before(loop.time()):
                 await asyncio.sleep(1000)
-        assert await to_thread_before(lambda *args, **kwargs: (args, kwargs), 1, func=2) == ((1,), {"func": 2})
+        assert await to_thread_before(lambda *args, **kwargs: (args, kwargs), 1, func=2) == (
+            (1,),
+            {"func": 2},
+        )
         foreign = run_coroutine_threadsafe_before(work("safe"), loop)
         assert await asyncio.wrap_future(foreign) == "safe"
         async with TaskGroupBefore() as group:
@@ -376,7 +407,9 @@ def test_functions_imported_before_run_native_code(name: str) -> None:
 
         def profile(frame: types.FrameType, event: str, _: Any) -> None:
             file = frame.f_code.co_filename.replace("\\", "/")
-            if event == "call" and file.endswith(("asyncio/tasks.py", "asyncio/timeouts.py", "asyncio/threads.py")):
+            if event == "call" and file.endswith(
+                ("asyncio/tasks.py", "asyncio/timeouts.py", "asyncio/threads.py")
+            ):
                 seen.add(frame.f_code.co_qualname)
 
         async def main() -> None:
@@ -396,7 +429,9 @@ def test_functions_imported_before_run_native_code(name: str) -> None:
     assert name in frames()
     roundelay.install()
     # asyncio's own executor is what runs threads, and its futures are wrapped as ever.
-    assert {one for one in frames() if one.split(".")[0] in (name, f"_{name}", "Timeout", "_AsCompletedIterator")} == set()
+    assert {
+        one for one in frames() if one.split(".")[0] in (name, f"_{name}", "Timeout", "_AsCompletedIterator")
+    } == set()
 
 
 def test_install_in_a_program_that_has_imported_everything() -> None:
@@ -429,6 +464,9 @@ def test_install_in_a_program_that_has_imported_everything() -> None:
         asyncio.run(main())
     """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=50
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=50,
     )
     assert (done.stdout.strip(), done.stderr) == ("HELLO", "")

@@ -225,10 +225,8 @@ def test_waiters_are_let_go_of_with_their_loop(module: str) -> None:
 
     async def main() -> None:
         await things[0].acquire()
-        waits = [
-            things[0].acquire, things[1].wait, things[2].acquire, things[3].get, things[3].join, things[4].wait
-        ]  # fmt: skip
-        for wait in waits:
+        lock, event, semaphore, queue, barrier, _ = things
+        for wait in (lock.acquire, event.wait, semaphore.acquire, queue.get, queue.join, barrier.wait):
             aio.create_task(wait())._log_destroy_pending = False
         await turns(aio, 2)
 

@@ -50,7 +50,7 @@ def test_everyone_who_waits_is_told(aio: ModuleType, see: Witness, immediate: An
                 queue.put_nowait("there")
             for number in range(3):
                 if fill:
-                    cast.start(f"put {number}", lambda number=number: queue.put(number))
+                    cast.start(f"put {number}", lambda queue=queue, number=number: queue.put(number))
                 else:
                     cast.start(f"get {number}", queue.get)
             cast.start("join", queue.join)

@@ -1,4 +1,4 @@
-"""Queues that users derive: the documented hooks _init, _get and _put, and the methods asyncio calls itself."""
+"""Queues that users derive: the hooks _init, _get and _put, and the methods that asyncio calls itself."""
 
 import collections
 import random

@@ -163,7 +163,6 @@ def test_waiters_of_both_kinds_wait_together(kind: str) -> None:
     for primitives in (asyncio, roundelay):
         for new_loop in (asyncio.SelectorEventLoop, roundelay.new_event_loop):
             loop = new_loop()
-            stock_task, native_task = asyncio.tasks.Task, roundelay.Task
             thing = make(primitives)
 
             async def live(thing: Any, name: str, trace: list[Any]) -> None:
@@ -182,10 +181,10 @@ def test_waiters_of_both_kinds_wait_together(kind: str) -> None:
                 tasks = [
                     class_(live(thing, name, trace), loop=loop)
                     for name, class_ in (
-                        ("a", stock_task),
-                        ("b", native_task),
-                        ("c", stock_task),
-                        ("d", native_task),
+                        ("a", asyncio.tasks.Task),
+                        ("b", roundelay.Task),
+                        ("c", asyncio.tasks.Task),
+                        ("d", roundelay.Task),
                     )
                 ]
                 await asyncio.sleep(0)

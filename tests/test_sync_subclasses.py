@@ -171,16 +171,6 @@ def test_events_that_do_more(aio: ModuleType, see: Witness) -> None:
     see.run(main())
 
 
-LOCKS: dict[str, Any] = {
-    "a lock of the same kind": lambda aio: aio.Lock(),
-    "a stock lock": lambda aio: asyncio.locks.Lock(),
-    "a native lock": lambda aio: roundelay.Lock(),
-    "a derived lock": lambda aio: recording(aio.Lock, "acquire", "release", "locked")(),
-    "a duck": lambda aio: Duck(aio),
-    "a semaphore": lambda aio: aio.Semaphore(1),
-}
-
-
 class Duck:
     """Quacks like a lock."""
 
@@ -201,6 +191,16 @@ class Duck:
         self.calls.append("release")
         self.lock.release()
         return "quack"
+
+
+LOCKS: dict[str, Any] = {
+    "a lock of the same kind": lambda aio: aio.Lock(),
+    "a stock lock": lambda aio: asyncio.locks.Lock(),
+    "a native lock": lambda aio: roundelay.Lock(),
+    "a derived lock": lambda aio: recording(aio.Lock, "acquire", "release", "locked")(),
+    "a duck": Duck,
+    "a semaphore": lambda aio: aio.Semaphore(1),
+}
 
 
 @pytest.mark.parametrize("kind", LOCKS)
@@ -230,7 +230,7 @@ def test_a_condition_over_a_given_lock(aio: ModuleType, see: Witness, kind: str)
         await turns(aio, 2)
         lock.release()
         await turns(aio, 3)
-        see(cast.trace, [word for word in repr(condition).split("[")[-1:]])
+        see(cast.trace, repr(condition).split("[")[-1])
         async with condition:
             condition.notify_all()
         await cast.end()

@@ -81,7 +81,9 @@ def test_bodies_and_children_that_fail(aio: ModuleType, see: Witness, body: str,
         for child_first in (True, False):
             for body_waits in (True, False):
 
-                async def run(group: Any, child_first: bool = child_first, body_waits: bool = body_waits) -> None:
+                async def run(
+                    group: Any, child_first: bool = child_first, body_waits: bool = body_waits
+                ) -> None:
                     if ENDS[child]:
                         group.create_task(_work(aio, see, "fails", 0 if child_first else 2, ENDS[child]()))
                     else:
@@ -93,7 +95,8 @@ def test_bodies_and_children_that_fail(aio: ModuleType, see: Witness, body: str,
                         see("body cancelled", error, asyncio.current_task().cancelling())
                         raise
                     if ENDS[body]:
-                        raise ENDS[body]()
+                        end = ENDS[body]()
+                        raise end
 
                 await _attempt_group(aio, see, run)
 
@@ -103,7 +106,9 @@ def test_bodies_and_children_that_fail(aio: ModuleType, see: Witness, body: str,
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("who", ["the body", "a child", "both"])
 @same_in_every_mixture
-def test_errors_that_end_the_program(aio: ModuleType, see: Witness, who: str, error: type[BaseException]) -> None:
+def test_errors_that_end_the_program(
+    aio: ModuleType, see: Witness, who: str, error: type[BaseException]
+) -> None:
     async def main() -> None:
         async def run(group: Any) -> None:
             if who != "the body":
@@ -288,7 +293,9 @@ def test_cancelled_by_the_body_itself(aio: ModuleType, see: Witness) -> None:
     see.run(main())
 
 
-@pytest.mark.parametrize("fails", ["the inner child", "the outer child", "the inner body", "the outer body", "both"])
+@pytest.mark.parametrize(
+    "fails", ["the inner child", "the outer child", "the inner body", "the outer body", "both"]
+)
 @same_in_every_mixture
 def test_nested(aio: ModuleType, see: Witness, fails: str) -> None:
     async def main() -> None:

@@ -245,7 +245,7 @@ def test_a_derived_group(aio: ModuleType, see: Witness) -> None:
             see("enters", self.name)
             return await super().__aenter__()
 
-        async def __aexit__(self, *error: Any) -> Any:
+        async def __aexit__(self, *error: object) -> Any:
             see("leaves", self.name, error[0])
             try:
                 return await super().__aexit__(*error)

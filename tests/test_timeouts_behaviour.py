@@ -36,7 +36,9 @@ def test_bodies_that_are_quick(aio: ModuleType, see: Witness, body: str, delay: 
 
 
 @pytest.mark.parametrize("delay", ["0", "-1", "0.002"])
-@pytest.mark.parametrize("awaits", ["sleep", "future", "task", "lock", "queue", "event", "gather", "coroutine"])
+@pytest.mark.parametrize(
+    "awaits", ["sleep", "future", "task", "lock", "queue", "event", "gather", "coroutine"]
+)
 @same_in_every_mixture
 def test_bodies_that_never_end(aio: ModuleType, see: Witness, awaits: str, delay: str) -> None:
     async def main() -> None:
@@ -75,7 +77,12 @@ def test_bodies_that_never_end(aio: ModuleType, see: Witness, awaits: str, delay
 def test_shown_states(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        for timeout in (aio.timeout(None), aio.timeout(1000), aio.timeout_at(loop.time() + 1000), aio.Timeout(None)):
+        for timeout in (
+            aio.timeout(None),
+            aio.timeout(1000),
+            aio.timeout_at(loop.time() + 1000),
+            aio.Timeout(None),
+        ):
             see(timeout, timeout.expired())
             async with timeout:
                 see(timeout, timeout.expired())
@@ -198,28 +205,32 @@ ERRORS: dict[str, Any] = {
     "TimeoutError": lambda: TimeoutError("from the body"),
     "CancelledError": lambda: asyncio.CancelledError("from the body"),
     "a group": lambda: ExceptionGroup("group", [ValueError("one"), KeyError("two")]),
-    "a group with a cancellation": lambda: BaseExceptionGroup("group", [asyncio.CancelledError(), ValueError("one")]),
+    "a cancelled group": lambda: BaseExceptionGroup("group", [asyncio.CancelledError(), ValueError("one")]),
     "GeneratorExit": lambda: GeneratorExit("from the body"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("moment", ["before", "in place of the cancellation", "after the cancellation", "from it"])
+@pytest.mark.parametrize(
+    "moment", ["before", "in place of the cancellation", "after the cancellation", "from it"]
+)
 @same_in_every_mixture
 def test_bodies_that_fail(aio: ModuleType, see: Witness, moment: str, error: str) -> None:
     async def main() -> None:
+        raised = ERRORS[error]()
+
         async def body() -> None:
             async with aio.timeout(None if moment == "before" else 0):
                 if moment == "before":
-                    raise ERRORS[error]()
+                    raise raised
                 try:
                     await aio.sleep(1000)
                 except asyncio.CancelledError as cancelled:
                     if moment == "in place of the cancellation":
-                        raise ERRORS[error]() from None
+                        raise raised from None
                     if moment == "from it":
-                        raise ERRORS[error]() from cancelled
-                raise ERRORS[error]()
+                        raise raised from cancelled
+                raise raised
 
         await see.attempt_await(body())
         see(asyncio.current_task().cancelling())

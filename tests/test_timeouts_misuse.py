@@ -203,7 +203,7 @@ def test_a_derived_timeout(aio: ModuleType, see: Witness) -> None:
             see("enters", self.name)
             return await super().__aenter__()
 
-        async def __aexit__(self, *error: Any) -> Any:
+        async def __aexit__(self, *error: object) -> Any:
             see("leaves", self.name, error[0])
             return await super().__aexit__(*error)
 

@@ -46,26 +46,6 @@ async def _value(aio: Any) -> str:
     return "value"
 
 
-WAITS: dict[str, Any] = {
-    "sleep(0)": lambda aio: aio.sleep(0, "slept"),
-    "sleep": lambda aio: aio.sleep(0.001, "slept"),
-    "Lock.acquire": lambda aio: aio.Lock().acquire(),
-    "Lock.__aenter__": lambda aio: aio.Lock().__aenter__(),
-    "Event.wait": lambda aio: _set(aio).wait(),
-    "Semaphore.acquire": lambda aio: aio.Semaphore().acquire(),
-    "Condition.acquire": lambda aio: aio.Condition().acquire(),
-    "Barrier.wait": lambda aio: aio.Barrier(1).wait(),
-    "Queue.put": lambda aio: aio.Queue().put(1),
-    "Queue.get": lambda aio: _full(aio).get(),
-    "Queue.join": lambda aio: aio.Queue().join(),
-    "wait": lambda aio: _count(aio),
-    "wait_for": lambda aio: aio.wait_for(_value(aio), 1000),
-    "wait_for without timeout": lambda aio: aio.wait_for(_value(aio), None),
-    "a blocked get": lambda aio: _get_later(aio),
-    "TaskGroup.__aexit__": lambda aio: _group(aio),
-}
-
-
 def _set(aio: Any) -> Any:
     event = aio.Event()
     event.set()
@@ -94,6 +74,26 @@ async def _group(aio: Any) -> str:
     task = group.create_task(_value(aio))
     await Awaitable(lambda: group.__aexit__(None, None, None))
     return str(task.result())
+
+
+WAITS: dict[str, Any] = {
+    "sleep(0)": lambda aio: aio.sleep(0, "slept"),
+    "sleep": lambda aio: aio.sleep(0.001, "slept"),
+    "Lock.acquire": lambda aio: aio.Lock().acquire(),
+    "Lock.__aenter__": lambda aio: aio.Lock().__aenter__(),
+    "Event.wait": lambda aio: _set(aio).wait(),
+    "Semaphore.acquire": lambda aio: aio.Semaphore().acquire(),
+    "Condition.acquire": lambda aio: aio.Condition().acquire(),
+    "Barrier.wait": lambda aio: aio.Barrier(1).wait(),
+    "Queue.put": lambda aio: aio.Queue().put(1),
+    "Queue.get": lambda aio: _full(aio).get(),
+    "Queue.join": lambda aio: aio.Queue().join(),
+    "wait": _count,
+    "wait_for": lambda aio: aio.wait_for(_value(aio), 1000),
+    "wait_for without timeout": lambda aio: aio.wait_for(_value(aio), None),
+    "a blocked get": _get_later,
+    "TaskGroup.__aexit__": _group,
+}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -67,13 +67,13 @@ def test_the_inner_one_ends_after_the_outer(aio: ModuleType, see: Witness, outer
         inner = asyncio.get_running_loop().create_future()
         outer = aio.shield(inner)
 
-        async def wait() -> Any:
+        async def wait(outer: Any) -> Any:
             return await outer
 
         if outer_is == "cancelled":
             see(outer.cancel("outer"), outer)
         elif outer_is == "cancelled while awaited":
-            task = aio.create_task(wait(), name="waits")
+            task = aio.create_task(wait(outer), name="waits")
             await turns(aio)
             task.cancel("task")
             await see.attempt_await(task)

@@ -10,7 +10,16 @@ import pytest
 from support.both import Witness
 from support.coordination import Cast, forever, same_in_every_mixture, turns
 
-TIMEOUTS = {"None": None, "0": 0, "0.0": 0.0, "-1": -1, "False": False, "0.02": 0.02, "1000": 1000, "inf": 1e300}
+TIMEOUTS = {
+    "None": None,
+    "0": 0,
+    "0.0": 0.0,
+    "-1": -1,
+    "False": False,
+    "0.02": 0.02,
+    "1000": 1000,
+    "inf": 1e300,
+}
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
@@ -26,7 +35,12 @@ async def _work(aio: Any, turns_left: int, result: Any = "result") -> Any:
 @same_in_every_mixture
 def test_something_quick(aio: ModuleType, see: Witness, timeout: str, turns_left: int) -> None:
     async def main() -> None:
-        for result in ("result", ValueError("wrong"), TimeoutError("its own"), asyncio.CancelledError("its own")):
+        for result in (
+            "result",
+            ValueError("wrong"),
+            TimeoutError("its own"),
+            asyncio.CancelledError("its own"),
+        ):
             await see.attempt_await(aio.wait_for(_work(aio, turns_left, result), TIMEOUTS[timeout]))
             task = aio.create_task(_work(aio, turns_left, result), name="task")
             await see.attempt_await(aio.wait_for(task, timeout=TIMEOUTS[timeout]))
@@ -105,7 +119,9 @@ def test_something_that_resists_the_timeout(aio: ModuleType, see: Witness, timeo
     see.run(main())
 
 
-@pytest.mark.parametrize("order", ["result, cancel", "cancel, result", "cancel, turn, result", "result, turn, cancel"])
+@pytest.mark.parametrize(
+    "order", ["result, cancel", "cancel, result", "cancel, turn, result", "result, turn, cancel"]
+)
 @pytest.mark.parametrize("timeout", ["None", "1000"])
 @same_in_every_mixture
 def test_a_result_and_a_cancellation_at_once(aio: ModuleType, see: Witness, timeout: str, order: str) -> None:
@@ -119,7 +135,9 @@ def test_a_result_and_a_cancellation_at_once(aio: ModuleType, see: Witness, time
                 finally:
                     see("inner ends")
 
-            thing = {"future": lambda: future, "coroutine": wait, "task": lambda: aio.create_task(wait())}[make]()  # noqa: B023
+            thing = future if make == "future" else wait()
+            if make == "task":
+                thing = aio.create_task(thing)
             cast = Cast(aio)
             cast.start("waits", lambda thing=thing: aio.wait_for(thing, TIMEOUTS[timeout]))
             await turns(aio, 3)

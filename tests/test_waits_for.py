@@ -79,10 +79,12 @@ def test_a_task_and_a_gather_are_named() -> None:
         await roundelay.gather(roundelay.sleep(1), roundelay.sleep(2))
 
     seen = looked_at(on_a_task)
-    assert seen is not None and (seen.operation, seen.kind) == ("await", "task")
+    assert seen is not None
+    assert (seen.operation, seen.kind) == ("await", "task")
     assert isinstance(seen.on, roundelay.Task)
     seen = looked_at(on_a_gather)
-    assert seen is not None and (seen.operation, seen.kind) == ("await", "gather")
+    assert seen is not None
+    assert (seen.operation, seen.kind) == ("await", "gather")
     assert asyncio.isfuture(seen.on)
 
 

@@ -2,7 +2,8 @@
 
 Modules may have imported these functions before :func:`roundelay.install` put native ones in their place. The
 function objects that such modules hold are given these bodies, which have the same signature and call the
-native function. A body runs with the globals of asyncio's function, where ``install()`` puts the name it uses.
+native function. A body runs with the globals of asyncio's function, where ``install()`` puts the name that
+it uses.
 """
 
 # ruff: noqa: F821

@@ -12,7 +12,7 @@ class Waiting(NamedTuple):
     """What a suspended task waits for; see :func:`waits_for`."""
 
     operation: str
-    """What the task called: ``"Queue.get"``, ``"Lock.acquire"``, ``"sleep"``, ``"wait_for"``, or ``"await"``."""
+    """What the task called: ``"Queue.get"``, ``"Lock.acquire"``, ``"sleep"``, ``"wait_for"``, ``"await"``."""
     kind: str
     """``"sleep"``, ``"lock"``, ``"event"``, ``"condition"``, ``"semaphore"``, ``"barrier"``, ``"queue"``,
     ``"task group"``, ``"task"``, ``"gather"``, ``"descriptor"`` or ``"future"``."""

@@ -20,6 +20,12 @@ MODULES = {
     "test.test_asyncio.test_context": 11,
     "test.test_asyncio.test_pep492": 11,
     "test.test_asyncio.test_threads": 11,
+    "test.test_asyncio.test_locks": 11,
+    "test.test_asyncio.test_queues": 11,
+    "test.test_asyncio.test_taskgroups": 11,
+    "test.test_asyncio.test_timeouts": 11,
+    "test.test_asyncio.test_waitfor": 11,
+    "test.test_asyncio.test_staggered": 13,
     "test.test_asyncio.test_free_threading": 14,
     "test.test_asyncio.test_graph": 14,
     # 3.13 has a module of this name too, but it reads stacks of threads, not of tasks.
@@ -27,28 +33,28 @@ MODULES = {
 }
 """Each module with the first Python 3 minor version in which it is about asyncio."""
 
+COORDINATION = ("_locks", "_queues", "_taskgroups", "_timeouts", "_waitfor", "_staggered")
+"""Endings of the modules about what tasks coordinate with. They leave the making of tasks to the loop."""
+
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run a module. Each field names who provides that part."""
+    """One way to run a module. Each field names who provides that part: `roundelay` or `asyncio`."""
 
     name: str
     task: str
-    """`roundelay` or `asyncio`: what the test module finds as `tasks._CTask`."""
+    """What the test module finds as `tasks._CTask`."""
     future: str
     """The same for `futures._CFuture`."""
     loop: str
-    """`roundelay`, or `asyncio` for the Python loops that the tests themselves bring."""
-
-    @property
-    def installs(self) -> bool:
-        """True where roundelay.install() is called, false where only the loop is ours."""
-        return self.name not in {"stock", "loop-only"}
+    """What the policy makes, and what tests get that bring a Python loop of their own."""
+    names: str
+    """asyncio's functions and classes that tests call: all that `roundelay.install()` replaces."""
 
     @property
     def is_stock(self) -> bool:
         """True for the variant in which roundelay is not even imported."""
-        return self.name == "stock"
+        return "roundelay" not in (self.task, self.future, self.loop, self.names)
 
     def class_name(self, name: str) -> str:
         """The name under which a test class is reported: `CTask...` on our task is `RTask...`.
@@ -57,7 +63,7 @@ class Variant:
         """
         all_ours = re.sub(r"C(?=[A-Z_]|$)", "R", name)
         match self.name:
-            case "stock" | "loop-only":
+            case "stock" | "loop-only" | "names-only":
                 return name
             case "native" | "foreign-loop":
                 return all_ours
@@ -72,18 +78,16 @@ class Variant:
         raise AssertionError(f"unknown variant {self.name}")
 
     def module_label(self, module: str) -> str:
-        """The short module name, marked where the same classes run as in the native variant."""
+        """The short module name, marked where class names do not tell the variant from another one."""
         short = module.rpartition(".")[2]
-        match self.name:
-            case "foreign-loop":
-                return f"{short}@asyncio-loop"
-            case "loop-only":
-                return f"{short}@loop-only"
-        return short
+        return f"{short}@{self.name}" if self.name in {"foreign-loop", "loop-only", "names-only"} else short
 
     def wants(self, module: str, uses: frozenset[str]) -> bool:
         """Whether a class that uses these names says anything new in this variant."""
+        if module not in MODULES:
+            return True  # One that tests the driver itself.
         accelerated = uses & {"_CTask", "_CFuture"}
+        pure_python = bool(uses & {"_PyTask", "_PyFuture"}) and not accelerated
         match self.name:
             case "stock" | "native":
                 return True
@@ -93,28 +97,33 @@ class Variant:
                 return bool(accelerated)
             case "loop-only":
                 # The other modules make their tasks themselves; these leave it to the loop.
-                return module.endswith(("_runners", "_context", "_threads", "_inspection"))
+                leaves_tasks = ("_runners", "_context", "_threads", "_graph", "_inspection", *COORDINATION)
+                return module.endswith(leaves_tasks) and not pure_python
             case "foreign-loop":
                 brings_loop = bool(uses & {"new_test_loop", "BaseEventLoop"})
-                pure_python = bool(uses & {"_PyTask", "_PyFuture"}) and not accelerated
                 return brings_loop and not pure_python
+            case "names-only":
+                # The others test tasks, futures and loops themselves, which are asyncio's here.
+                return module.endswith(("_tasks", "_threads", "_pep492", "_graph", *COORDINATION))
         raise AssertionError(f"unknown variant {self.name}")
 
 
-STOCK = Variant("stock", task="asyncio", future="asyncio", loop="asyncio")
+STOCK = Variant("stock", task="asyncio", future="asyncio", loop="asyncio", names="asyncio")
 
 VARIANTS = (
     # Everything is ours: the way a program runs after roundelay.install().
-    Variant("native", task="roundelay", future="roundelay", loop="roundelay"),
+    Variant("native", task="roundelay", future="roundelay", loop="roundelay", names="roundelay"),
     # Our tasks await asyncio's futures, and asyncio's tasks await our futures.
-    Variant("task-only", task="roundelay", future="asyncio", loop="roundelay"),
-    Variant("future-only", task="asyncio", future="roundelay", loop="roundelay"),
+    Variant("task-only", task="roundelay", future="asyncio", loop="roundelay", names="roundelay"),
+    Variant("future-only", task="asyncio", future="roundelay", loop="roundelay", names="roundelay"),
     # Objects made by other code (a task factory, an early import) on our loop.
-    Variant("stock-objects", task="asyncio", future="asyncio", loop="roundelay"),
-    # Our loop with asyncio's own sleep() and gather(): a program that never calls install().
-    Variant("loop-only", task="asyncio", future="asyncio", loop="roundelay"),
-    # Our objects on somebody else's loop, here the Python loops of the tests.
-    Variant("foreign-loop", task="roundelay", future="roundelay", loop="asyncio"),
+    Variant("stock-objects", task="asyncio", future="asyncio", loop="roundelay", names="roundelay"),
+    # Our loop with asyncio's own sleep(), Lock, TaskGroup: a program that never calls install().
+    Variant("loop-only", task="asyncio", future="asyncio", loop="roundelay", names="asyncio"),
+    # Our objects on somebody else's loop, here asyncio's and the Python loops of the tests.
+    Variant("foreign-loop", task="roundelay", future="roundelay", loop="asyncio", names="roundelay"),
+    # Our Lock, wait(), TaskGroup with asyncio's own loop, tasks and futures.
+    Variant("names-only", task="asyncio", future="asyncio", loop="asyncio", names="roundelay"),
 )
 
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from names import Names
 from plan import Variant
 
 CHILD_SITE = Path(__file__).with_name("child_site")
@@ -19,6 +20,7 @@ class Stage:
 
     def __init__(self, variant: Variant) -> None:
         self.variant = variant
+        self.names = Names()
         self.policy: Any = None
 
     def prepare(self, module: str) -> None:
@@ -28,13 +30,14 @@ class Stage:
         if module == "test.test_external_inspection":
             inherited = os.environ.get("PYTHONPATH")
             os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHILD_SITE), inherited]))
-            os.environ["ROUNDELAY_TEST_INSTALL"] = "yes" if self.variant.installs else "no"
+            os.environ["ROUNDELAY_TEST_NAMES"] = self.variant.names
+        # Taken before install() puts its own policy there.
+        stock_policy = _current_policy()
         import roundelay
 
-        if self.variant.installs:
+        if self.variant.names == "roundelay":
             roundelay.install()
-        else:
-            _set_policy(roundelay.EventLoopPolicy())
+        _set_policy(roundelay.EventLoopPolicy() if self.variant.loop == "roundelay" else stock_policy)
         self.policy = _current_policy()
         # Only here: imported before asyncio is, `_asyncio` leaves asyncio without its C classes.
         import _asyncio
@@ -52,9 +55,13 @@ class Stage:
             _set_policy(self.policy)
 
     def adapt(self, module: Any) -> None:
-        """Rewrites helpers of the loaded module that reach into a loop's private queue."""
+        """Rewrites helpers of the loaded module that reach into a loop's private queue.
+
+        Also makes sure that what the module found when it was imported is what the variant promises.
+        """
         if self.variant.is_stock:
             return
+        self.names.check(module, self.variant.names)
         gather_base = getattr(module, "GatherTestsBase", None)
         if gather_base is not None and self.variant.loop == "roundelay":
             gather_base._run_loop = _run_until_quiet
@@ -109,6 +116,9 @@ def _bring_own_loop(event_loop: type) -> None:
     utils.TestCase.new_test_loop = new_test_loop
     # test_runners and test_pep492 build `asyncio.BaseEventLoop()` and mock its selector.
     asyncio.BaseEventLoop = Loop
+    # A name that install() leaves alone; since 3.13 there, and test_taskgroups makes its loops from it.
+    if hasattr(asyncio, "EventLoop"):
+        asyncio.EventLoop = Loop
 
 
 def _run_until_quiet(self: Any, loop: Any) -> None:

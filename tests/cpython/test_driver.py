@@ -1,6 +1,7 @@
 """The driver itself: it must report what goes wrong in a test, never hide it or hang with it."""
 
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import exclusions
+import names
 import plan
+import roundelay
 from classes import uses_by_class
 from supervise import Job
 
@@ -45,6 +48,55 @@ def test_each_way_of_going_wrong_is_reported_and_the_rest_still_runs(monkeypatch
     assert "exit code 0" in detail["test_g_leaves_early"]
 
 
+COORDINATION = sorted(name for home in names.HOMES.values() for name in home)
+
+
+@pytest.mark.parametrize("variant", plan.VARIANTS, ids=lambda variant: variant.name)
+def test_what_tests_find_is_what_the_variant_says(variant):
+    job = Job("provenance", variant, timeout=20.0)
+    results = job.run(job.list_tests())
+    provider = {
+        "Loop.test_that_runs": variant.loop,
+        "Loop.test_that_is_new": variant.loop,
+        "Loop.test_its_tasks": variant.loop,
+        "Classes.test_task": variant.task,
+        "Classes.test_future": variant.future,
+    }
+    landed = {name: variant.names if hasattr(roundelay._core, name) else "asyncio" for name in COORDINATION}
+    provider |= {f"Names.test_{name}": by for name, by in landed.items()}
+    expected = {name: "passed" if by == "roundelay" else "failed" for name, by in provider.items()}
+    outcomes = {job.stock_names[result.test].split(".", 1)[1]: result.outcome for result in results}
+    assert outcomes == expected
+
+
+@pytest.mark.parametrize("name", COORDINATION)
+def test_what_install_replaces_is_native(name):
+    if not hasattr(roundelay._core, name):
+        pytest.skip("not native yet")
+    assert getattr(roundelay, name) is getattr(roundelay._core, name)
+
+
+@pytest.mark.parametrize("provider", ["asyncio", "roundelay"])
+@pytest.mark.parametrize("place", ["module", "class"])
+def test_a_module_that_kept_the_wrong_object_is_refused(provider, place):
+    known = names.Names()
+    # Whatever is installed in this process: asyncio's names are as asyncio made them.
+    module = types.ModuleType("some_test_module")
+    known.check(module, "asyncio")
+    kept = {"asyncio": known.asyncio, "roundelay": known.roundelay()}[provider]["gather"]
+    if place == "module":
+        module.gather = kept
+    else:
+        module.Tests = type("Tests", (), {"gather": staticmethod(kept), "__module__": module.__name__})
+    if provider == "asyncio":
+        known.check(module, "asyncio")
+    else:
+        with pytest.raises(names.WrongName, match="gather is not asyncio's"):
+            known.check(module, "asyncio")
+    with pytest.raises(names.WrongName, match="is not roundelay's"):
+        known.check(module, "roundelay")
+
+
 def test_names_in_a_body_count_and_names_in_a_decorator_do_not():
     source = """
 class Base:
@@ -68,20 +120,29 @@ class ByString(ByAttribute):
 def test_only_mixed_classes_run_in_the_mixed_variants():
     by_name = {variant.name: variant for variant in plan.VARIANTS}
     both, task = frozenset({"_CTask", "_CFuture"}), frozenset({"_CTask"})
-    assert [v.name for v in plan.VARIANTS if v.wants("test_tasks", both)] == [
+    module = "test.test_asyncio.test_futures"
+    assert [v.name for v in plan.VARIANTS if v.wants(module, both)] == [
         "native",
         "task-only",
         "future-only",
         "stock-objects",
     ]
-    assert [v.name for v in plan.VARIANTS if v.wants("test_tasks", task)] == ["native", "stock-objects"]
+    assert [v.name for v in plan.VARIANTS if v.wants(module, task)] == ["native", "stock-objects"]
     assert by_name["task-only"].class_name("CTask_CFuture_Tests") == "RTask_CFuture_Tests"
     assert by_name["native"].class_name("CTaskSubclass_PyFuture_Tests").startswith("RTaskSubclass")
     assert by_name["native"].class_name("CoroutineGatherTests") == "CoroutineGatherTests"
     assert by_name["stock-objects"].class_name("CFutureTests") == "CFutureTests"
     for name in ("CTask_CFuture_Tests", "TestCallStackC", "NonEagerTests"):
-        reported = [by_name[v].class_name(name) for v in by_name if v not in {"foreign-loop", "loop-only"}]
+        reported = [f"{v.module_label(module)}.{v.class_name(name)}" for v in plan.VARIANTS]
         assert len(set(reported)) == len(reported), reported
+
+
+def test_primitives_run_with_our_loop_or_our_names_or_both():
+    for ending in plan.COORDINATION:
+        module = f"test.test_asyncio.test{ending}"
+        assert module in plan.MODULES
+        wanted = [v.name for v in plan.VARIANTS if v.wants(module, frozenset())]
+        assert wanted == ["native", "loop-only", "names-only"]
 
 
 def test_an_exclusion_needs_a_reason(tmp_path):

@@ -1,7 +1,8 @@
 """Runs programs over asyncio's coordination in every mixture of native and stock, and compares.
 
-Locks, queues, timeouts and groups must behave as asyncio's do wherever they are used: on roundelay under its own
-name, with asyncio's names made native, on stock loops with stock tasks, and, stock themselves, on roundelay.
+Locks, queues, timeouts and groups must behave as asyncio's do wherever they are used: on roundelay under its
+own name, with asyncio's names made native, on stock loops with stock tasks, and, as asyncio's own, on
+roundelay.
 """
 
 import asyncio
@@ -14,11 +15,12 @@ from typing import Any
 
 import pytest
 import roundelay
+
 from support import coordination_clock
 from support.both import OURS, Witness, observe
 
-# What coordinates tasks, by the name that asyncio has for it. Whatever else a program uses is a loop, a task, a
-# future, or made of these.
+# What coordinates tasks, by the name that asyncio has for it. Whatever else a program uses is a loop, a task,
+# a future, or made of these.
 COORDINATION = (
     "Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "BrokenBarrierError",
     "Queue", "PriorityQueue", "LifoQueue", "QueueEmpty", "QueueFull", "QueueShutDown",

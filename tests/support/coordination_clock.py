@@ -1,4 +1,4 @@
-"""Loops whose clock stands still while anything is ready, and then jumps: time without waiting, and without luck."""
+"""Loops whose clock stands still while anything is ready, and then jumps: time without waiting or luck."""
 
 import asyncio
 import selectors

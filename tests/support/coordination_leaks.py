@@ -7,13 +7,13 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, FrameType, TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 # What a scene over coordination is made of, whichever kind its objects are of.
 COUNTED: tuple[type, ...] = (
     asyncio.Future, asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Barrier,
-    asyncio.Queue, asyncio.Timeout, asyncio.TaskGroup, asyncio.Handle, CoroutineType, FrameType, TracebackType,
-    BaseException,
+    asyncio.Queue, asyncio.Timeout, asyncio.TaskGroup, asyncio.Handle,
+    CoroutineType, FrameType, TracebackType, BaseException,
 )  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def counts() -> Counter[str]:
 class Payload:
     """Something to put into a scene, and to look for afterwards."""
 
-    alive: "weakref.WeakSet[Payload]" = weakref.WeakSet()
+    alive: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
 
     def __init__(self) -> None:
         Payload.alive.add(self)

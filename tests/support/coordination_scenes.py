@@ -1,4 +1,4 @@
-"""Scenes over each primitive that leave as much behind as a program can: waiters, cancelled ones, errors, cycles."""
+"""Scenes over each primitive that leave behind what they can: waiters, cancelled ones, errors, cycles."""
 
 import asyncio
 import contextlib
@@ -236,10 +236,12 @@ SCENES: dict[str, Scene] = {
     "an event with waiters": waiters(lambda aio: aio.Event(), lambda event: event.wait(), lambda event: None),
     "a set event": waiters(lambda aio: aio.Event(), lambda event: event.wait(), lambda event: event.set()),
     "a semaphore with waiters": waiters(
-        lambda aio: aio.Semaphore(0), lambda semaphore: semaphore.acquire(), lambda semaphore: semaphore.release()
+        lambda aio: aio.Semaphore(0), lambda one: one.acquire(), lambda one: one.release()
     ),
     "a condition with waiters": waiters(lambda aio: aio.Condition(), _notified, _notify),
-    "a barrier with waiters": waiters(lambda aio: aio.Barrier(5), lambda barrier: barrier.wait(), lambda _: None),
+    "a barrier with waiters": waiters(
+        lambda aio: aio.Barrier(5), lambda barrier: barrier.wait(), lambda _: None
+    ),
     "a queue with getters": waiters(
         lambda aio: aio.Queue(), lambda queue: queue.get(), lambda queue: queue.put_nowait(Payload())
     ),

@@ -1,13 +1,13 @@
 """Short scripts over one primitive: every order of a few moves, played to the end and taken down.
 
-A script is a word over the letters of a stage. A stage is one primitive with tasks that wait for it; each letter
-is something that can happen to it. All words of a length are played, so that every place where one move can fall
-between two others is visited, a cancellation between wake-up and run among them.
+A script is a word over the letters of a stage. A stage is one primitive with tasks that wait for it; each
+letter is something that can happen to it. All words of a length are played, so that every place where one
+move can fall between two others is visited, a cancellation between wake-up and run among them.
 """
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from support.coordination import Cast, turns
 
@@ -18,7 +18,7 @@ class Stage:
     """One primitive and what can happen to it. The move "." lets the loop turn once."""
 
     # What else a script may say, in a subclass: a letter, and the method that does it.
-    moves: dict[str, str] = {}
+    moves: ClassVar[dict[str, str]] = {}
 
     def __init__(self, aio: Any) -> None:
         self.aio = aio
@@ -68,7 +68,7 @@ def all_scripts(letters: str, length: int) -> Iterator[str]:
 class LockStage(Stage):
     """A lock that is held, and two who wait for it."""
 
-    moves = {"r": "release", "a": "ask"}
+    moves: ClassVar[dict[str, str]] = {"r": "release", "a": "ask"}
 
     async def set_up(self) -> None:
         self.lock = self.aio.Lock()
@@ -113,7 +113,7 @@ class SemaphoreStage(LockStage):
 class EventStage(Stage):
     """An event, and two who wait for it."""
 
-    moves = {"s": "set", "c": "clear", "w": "wait"}
+    moves: ClassVar[dict[str, str]] = {"s": "set", "c": "clear", "w": "wait"}
 
     async def set_up(self) -> None:
         self.event = self.aio.Event()
@@ -137,7 +137,7 @@ class EventStage(Stage):
 class ConditionStage(Stage):
     """A condition, two who wait to be notified, and one who may hold its lock."""
 
-    moves = {"n": "notify", "N": "notify_all", "r": "release", "a": "ask"}
+    moves: ClassVar[dict[str, str]] = {"n": "notify", "N": "notify_all", "r": "release", "a": "ask"}
 
     async def set_up(self) -> None:
         self.condition = self.aio.Condition()
@@ -174,7 +174,7 @@ class ConditionStage(Stage):
 class BarrierStage(Stage):
     """A barrier of two, at which one has arrived."""
 
-    moves = {"w": "wait", "r": "reset", "a": "abort"}
+    moves: ClassVar[dict[str, str]] = {"w": "wait", "r": "reset", "a": "abort"}
 
     async def set_up(self) -> None:
         self.barrier = self.aio.Barrier(2)
@@ -198,7 +198,7 @@ class BarrierStage(Stage):
 class GettersStage(Stage):
     """An empty queue, and two who want something from it."""
 
-    moves = {"p": "put", "g": "get", "t": "take"}
+    moves: ClassVar[dict[str, str]] = {"p": "put", "g": "get", "t": "take"}
 
     async def set_up(self) -> None:
         self.queue = self.aio.Queue()
@@ -223,7 +223,7 @@ class GettersStage(Stage):
 class PuttersStage(Stage):
     """A queue of one place that is taken, and two who want to put something into it."""
 
-    moves = {"t": "take", "g": "get", "p": "put", "d": "done"}
+    moves: ClassVar[dict[str, str]] = {"t": "take", "g": "get", "p": "put", "d": "done"}
 
     async def set_up(self) -> None:
         self.queue = self.aio.Queue(1)
@@ -252,7 +252,7 @@ class PuttersStage(Stage):
 class JoinersStage(PuttersStage):
     """A queue with two items in work, and two who wait for the end of the work."""
 
-    moves = {"d": "done", "p": "put", "j": "join"}
+    moves: ClassVar[dict[str, str]] = {"d": "done", "p": "put", "j": "join"}
 
     async def set_up(self) -> None:
         self.queue = self.aio.Queue()
@@ -269,7 +269,13 @@ class JoinersStage(PuttersStage):
 class ShutdownStage(PuttersStage):
     """A queue of one place, one who wants to put, one who wants to join, and the end of the queue."""
 
-    moves = {"s": "shut_down", "i": "shut_down_at_once", "t": "take", "g": "get", "d": "done"}
+    moves: ClassVar[dict[str, str]] = {
+        "s": "shut_down",
+        "i": "shut_down_at_once",
+        "t": "take",
+        "g": "get",
+        "d": "done",
+    }
 
     async def set_up(self) -> None:
         self.queue = self.aio.Queue(1)
@@ -286,9 +292,9 @@ class ShutdownStage(PuttersStage):
 
 
 class WaitStage(Stage):
-    """A future, and three who wait for it: through a shield, with a timeout that never comes, and in a set."""
+    """A future, and four who wait for it: through a shield, with a timeout that never comes, and in a set."""
 
-    moves = {"s": "succeed", "f": "fail", "c": "cancel_the_future"}
+    moves: ClassVar[dict[str, str]] = {"s": "succeed", "f": "fail", "c": "cancel_the_future"}
 
     async def set_up(self) -> None:
         aio = self.aio
@@ -342,5 +348,3 @@ def play_all(stage: type[Stage], letters: str, length: int) -> Callable[..., Any
         see.run(main())
 
     return program
-
-

@@ -9,7 +9,7 @@ import os
 
 import roundelay
 
-if os.environ["ROUNDELAY_TEST_INSTALL"] == "yes":
+if os.environ["ROUNDELAY_TEST_NAMES"] == "roundelay":
     roundelay.install()
 else:
     asyncio.events._set_event_loop_policy(roundelay.EventLoopPolicy())
