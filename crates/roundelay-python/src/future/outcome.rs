@@ -4,7 +4,7 @@ use pyo3::ffi;
 
 use crate::eventloop::{self, Word};
 use crate::imports::{imports, names};
-use crate::native::{Ref, Result, aside, raise, raise_object, raise_text, string};
+use crate::native::{Ref, Result, aside, raise, raise_chained, raise_text, string};
 
 use super::body::{FutureBody, State, body};
 use super::waiters::{Waiter, Waiters};
@@ -125,18 +125,18 @@ fn ensure_alive_for_reading(fut: &FutureBody) -> Result<()> {
     }
 }
 
-/// `Future.result`
+/// `Future.result`. What it raises is raised anew each time: whatever is being handled becomes its context.
 pub fn result(future: &Ref) -> Result<Ref> {
     let fut = body(future);
     ensure_alive_for_reading(fut)?;
     match fut.state.get() {
         State::Pending => invalid_state(c"Result is not set."),
-        State::Cancelled => raise_object(make_cancelled_error(future)?),
+        State::Cancelled => raise_chained(make_cancelled_error(future)?),
         State::Finished => {
             fut.log_traceback.set(false);
             Ok(fut.value.get().expect("a finished future has a result"))
         }
-        State::Failed => raise_object(failure(fut)),
+        State::Failed => raise_chained(failure(fut)),
     }
 }
 
@@ -159,7 +159,7 @@ pub fn exception(future: &Ref) -> Result<Option<Ref>> {
     ensure_alive_for_reading(fut)?;
     match fut.state.get() {
         State::Pending => invalid_state(c"Exception is not set."),
-        State::Cancelled => raise_object(make_cancelled_error(future)?),
+        State::Cancelled => raise_chained(make_cancelled_error(future)?),
         State::Finished => {
             fut.log_traceback.set(false);
             Ok(None)
