@@ -186,7 +186,10 @@ def test_time_limits_that_are_not_numbers(aio: ModuleType, see: Witness) -> None
     async def main() -> None:
         for limit in (None, 0, -1, math.inf, "1", fractions.Fraction(1, 4096)):
             see(repr(limit))
-            await see.attempt_await(asyncio.wait_for(aio.sleep(0.002, "slept"), limit))
+            # Kept until here: asyncio's traceback would keep what is never awaited, a native one does not.
+            sleeping = aio.sleep(0.002, "slept")
+            await see.attempt_await(asyncio.wait_for(sleeping, limit))
+            del sleeping
             try:
                 async with asyncio.timeout(limit):
                     see(await aio.sleep(0.002, "slept"))

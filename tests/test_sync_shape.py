@@ -102,6 +102,41 @@ def test_which_methods_are_coroutine_functions(aio: ModuleType, see: Witness, na
 
 @each_class
 @same_in_every_mixture
+def test_methods_that_are_bound_to_their_object(aio: ModuleType, see: Witness, name: str) -> None:
+    thing = make(aio, name)
+    for member in (*public(type(thing)), "__aenter__", "__aexit__"):
+        method = getattr(thing, member, None)
+        if not callable(method):
+            continue
+        see(member, inspect.ismethod(method), method == getattr(thing, member), repr(method))
+        # Of a condition's they are the lock's.
+        owner = method.__self__
+        see(type(owner).__name__, method.__func__ is getattr(type(owner), member))
+        for way in ("copy", "deepcopy", "pickle"):
+            other = WAYS_TO_COPY[way](method)
+            see(way, other is method, other.__self__ is owner, type(other.__self__) is type(owner), repr(other))
+
+
+@each_class
+@same_in_every_mixture
+def test_methods_called_through_their_class(aio: ModuleType, see: Witness, name: str) -> None:
+    class_ = getattr(aio, name)
+    for member in public(class_):
+        function = getattr(class_, member)
+        see(member, callable(function))
+        if callable(function) and not inspect.iscoroutinefunction(function):
+            see.attempt(function)
+            see.attempt(function, make(aio, name), "too", "many", "arguments")
+            see.attempt(function, make(aio, name), nonsense=1)
+    if name == "Event":
+        event, stock = aio.Event(), STOCK["Event"]()
+        for thing in (event, stock):  # one of asyncio's is taken as well
+            class_.set(thing)
+            see(class_.is_set(thing), thing.is_set())
+
+
+@each_class
+@same_in_every_mixture
 def test_attributes_of_users(aio: ModuleType, see: Witness, name: str) -> None:
     thing = make(aio, name)
     thing.note = "a note"

@@ -10,6 +10,7 @@ use std::ptr;
 
 use pyo3::ffi;
 
+use crate::native::method::Method;
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Args, Raised, Ref, Result, Slot, string, take_raised, text_of, tuple};
@@ -18,20 +19,29 @@ use crate::{attribute, method0, unary_slot};
 
 static FUNCTION: TypeCell = unset();
 
+/// Whether it is one of ours.
+pub fn is_function(object: &Ref) -> bool {
+    object.is_exact(FUNCTION.get())
+}
+
 /// What a native function does with a call. Nothing comes back if the arguments do not fit.
 pub type Entry = fn(&Args<'_>) -> Result<Option<Ref>>;
 
 #[repr(C)]
-struct Function {
+pub struct Function {
     head: ffi::PyObject,
     vectorcall: Option<ffi::vectorcallfunc>,
-    /// What a call does; set before anyone sees the object.
+    /// What a call of a function does; set before anyone sees the object. Empty for a method.
     entry: Cell<Option<Entry>>,
+    /// Of a method, what a call does; set before anyone sees the object.
+    pub method: Cell<Option<&'static Method>>,
     /// asyncio's own function.
     stock: Slot,
 }
 
-fn fields(function: &Ref) -> &Function {
+/// The fields of a function.
+#[inline]
+pub fn fields(function: &Ref) -> &Function {
     // SAFETY: only called for instances of `FUNCTION`, which cannot be subclassed.
     unsafe { &*function.as_ptr().cast() }
 }
@@ -73,16 +83,31 @@ pub fn make_type() -> Result<()> {
         ])
         .build(None)?;
     FUNCTION.set(type_of_class(&class));
+    // The interpreter specialises `lock.release()` in bytecode only if the type of `release` cannot change.
+    // SAFETY: the type was just made, and is complete.
+    unsafe { (*type_of_class(&class)).tp_flags |= ffi::Py_TPFLAGS_IMMUTABLETYPE };
     Ok(())
 }
 
 /// The callable that calls `entry`, in the place of `stock`, asyncio's own function.
 pub fn make(entry: Entry, stock: Ref) -> Result<Ref> {
+    let function = allocate(call, stock)?;
+    fields(&function).entry.set(Some(entry));
+    Ok(function)
+}
+
+/// The same for a method, which knows how to make `call`s itself.
+pub fn make_method(method: &'static Method, call: ffi::vectorcallfunc, stock: Ref) -> Result<Ref> {
+    let function = allocate(call, stock)?;
+    fields(&function).method.set(Some(method));
+    Ok(function)
+}
+
+fn allocate(call: ffi::vectorcallfunc, stock: Ref) -> Result<Ref> {
     // SAFETY: a fresh object of the type made above.
     unsafe {
         let function = crate::native::gc::generic_alloc(FUNCTION.get())?;
         (*function.as_ptr().cast::<Function>()).vectorcall = Some(call);
-        fields(&function).entry.set(Some(entry));
         fields(&function).stock.set(stock);
         Ok(function)
     }
@@ -111,8 +136,9 @@ unsafe extern "C" fn call(
     })
 }
 
+/// Calls asyncio's own function.
 #[cold]
-fn call_stock(own: &Function, args: &Args<'_>) -> Result<Ref> {
+pub fn call_stock(own: &Function, args: &Args<'_>) -> Result<Ref> {
     let stock = own.stock.get().expect("set when it was made");
     args.pass_on(&stock)
 }

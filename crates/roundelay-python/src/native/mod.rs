@@ -5,6 +5,7 @@ pub mod args;
 pub mod call;
 pub mod function;
 pub mod gc;
+pub mod method;
 pub mod refs;
 pub mod resumed;
 pub mod trampoline;

@@ -85,7 +85,8 @@ impl TypeBuilder {
     }
 
     /// Has the type pass for one that is written in Python: messages of the interpreter call it by its name
-    /// without the module, and no Python code finds its members.
+    /// without the module, its methods are functions where those of its base are, and no Python code finds
+    /// its members.
     pub fn like_python_class(mut self) -> Self {
         self.like_python_class = true;
         self
@@ -108,6 +109,7 @@ impl TypeBuilder {
     ///
     /// `base` may be a tuple of bases.
     pub fn build(mut self, base: Option<&Ref>) -> Result<Ref> {
+        let methods: Vec<_> = self.methods.clone();
         if !self.methods.is_empty() {
             // SAFETY: an all-null entry ends the table.
             self.methods.push(unsafe { std::mem::zeroed() });
@@ -162,6 +164,7 @@ impl TypeBuilder {
                 for member in hidden {
                     super::call::check(ffi::PyObject_DelAttrString(class.as_ptr(), member))?;
                 }
+                super::method::like_functions(&class, &methods)?;
             }
             Ok(class)
         }

@@ -9,7 +9,7 @@ use crate::imports::imports;
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, boolean, integer, none, tuple};
 use crate::sync::{derived, stock_call};
-use crate::{init_slot, method, method0, method1, plain_method};
+use crate::{init_slot, method, method0, method1};
 
 use super::fields::{Kind, LIFO_QUEUE, PRIORITY_QUEUE, QUEUE, QueueFields, fields, plain_kind};
 use super::get_put::{GET, JOIN, PUT};
@@ -48,17 +48,17 @@ fn make_queue() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        plain_method!(
+        method0!(
             c"qsize",
             qsize,
             c"qsize($self, /)\n--\n\nNumber of items in the queue."
         ),
-        plain_method!(
+        method0!(
             c"empty",
             empty,
             c"empty($self, /)\n--\n\nReturn True if the queue is empty, False otherwise."
         ),
-        plain_method!(
+        method0!(
             c"full",
             operations::full,
             c"full($self, /)\n--\n\nReturn True if there are maxsize items in the queue; never without a bound."
@@ -68,12 +68,12 @@ fn make_queue() -> Result<Ref> {
             put_nowait,
             c"put_nowait($self, /, item)\n--\n\nPut an item into the queue, or raise QueueFull."
         ),
-        plain_method!(
+        method0!(
             c"get_nowait",
             get_nowait,
             c"get_nowait($self, /)\n--\n\nRemove and return an item, or raise QueueEmpty."
         ),
-        plain_method!(
+        method0!(
             c"task_done",
             operations::task_done,
             c"task_done($self, /)\n--\n\nIndicate that an item that was gotten has been processed."

@@ -7,7 +7,7 @@ use pyo3::ffi;
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, none, raise, tuple};
 use crate::statics::{TypeCell, unset};
-use crate::{attribute, init_slot, method0, plain_method};
+use crate::{attribute, init_slot, method0};
 
 use super::count::{self, Count};
 use super::semaphore::{self, SemaphoreFields};
@@ -42,7 +42,7 @@ pub fn make_type(native_base: &Ref) -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        plain_method!(c"release", release_method, c"release($self, /)\n--\n\n"),
+        method0!(c"release", release_method, c"release($self, /)\n--\n\n"),
         method0!(
             c"__getstate__",
             get_state,

@@ -9,7 +9,7 @@ use crate::imports::names;
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, none, raise, raise_text, string};
 use crate::statics::{TypeCell, unset};
-use crate::{attribute, init_slot, method, method0, method1, plain_method};
+use crate::{attribute, init_slot, method, method0, method1};
 
 use super::count;
 use super::lock::{self, enter_through_acquire};
@@ -74,7 +74,7 @@ pub fn make_type() -> Result<Ref> {
             notify,
             c"notify($self, /, n=1)\n--\n\nWake up n of the tasks that wait, or all if there are fewer."
         ),
-        plain_method!(
+        method0!(
             c"notify_all",
             notify_all,
             c"notify_all($self, /)\n--\n\nWake up all tasks that wait."

@@ -8,7 +8,7 @@ use crate::future::any;
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, boolean, none, raise_object};
 use crate::statics::{TypeCell, unset};
-use crate::{attribute, init_slot, method0, plain_method};
+use crate::{attribute, init_slot, method0};
 
 use super::waiter_queue::{self, WaiterQueue};
 use super::{derived, loop_bound, stock_call};
@@ -54,17 +54,17 @@ pub fn make_type() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        plain_method!(
+        method0!(
             c"is_set",
             is_set,
             c"is_set($self, /)\n--\n\nReturn True if and only if the internal flag is true."
         ),
-        plain_method!(
+        method0!(
             c"set",
             set,
             c"set($self, /)\n--\n\nSet the internal flag to true, and wake all tasks that wait for that."
         ),
-        plain_method!(
+        method0!(
             c"clear",
             clear,
             c"clear($self, /)\n--\n\nReset the internal flag to false."

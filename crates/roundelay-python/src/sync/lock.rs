@@ -11,7 +11,7 @@ use crate::imports::names;
 use crate::native::types::type_of_class;
 use crate::native::{Ref, Result, Slot, boolean, none, raise, raise_object};
 use crate::statics::{TypeCell, unset};
-use crate::{attribute, init_slot, method0, plain_method};
+use crate::{attribute, init_slot, method0};
 
 use super::waiter_queue::{self, WaiterQueue};
 use super::{derived, loop_bound, stock_call};
@@ -75,12 +75,12 @@ pub fn make_type() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        plain_method!(
+        method0!(
             c"locked",
             is_locked,
             c"locked($self, /)\n--\n\nReturn True if lock is acquired."
         ),
-        plain_method!(
+        method0!(
             c"release",
             release_method,
             c"release($self, /)\n--\n\nRelease a lock."

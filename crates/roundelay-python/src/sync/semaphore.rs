@@ -11,7 +11,7 @@ use crate::imports::{imports, names};
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, boolean, none, raise, raise_object};
 use crate::statics::{TypeCell, unset};
-use crate::{attribute, init_slot, method0, plain_method};
+use crate::{attribute, init_slot, method0};
 
 use super::count::{self, Count};
 use super::lock::enter_through_acquire;
@@ -82,17 +82,17 @@ pub fn make_type() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        plain_method!(
+        method0!(
             c"locked",
             locked_method,
             c"locked($self, /)\n--\n\nReturns True if semaphore cannot be acquired immediately."
         ),
-        plain_method!(
+        method0!(
             c"release",
             release_method,
             c"release($self, /)\n--\n\nRelease a semaphore, and wake who has waited longest for it."
         ),
-        plain_method!(
+        method0!(
             c"_wake_up_next",
             wake_up_next_method,
             c"_wake_up_next($self, /)\n--\n\n"

@@ -6,6 +6,7 @@ use std::ffi::CStr;
 use pyo3::ffi;
 
 use crate::native::args::matches;
+use crate::native::method::is_native;
 use crate::native::{Args, Ref, Result, items, none, raise_text, string};
 
 /// `object.name(*args, **kwargs)` with asyncio's own method.
@@ -31,10 +32,8 @@ fn method(object: &Ref, name: &CStr) -> Result<Ref> {
         let found = class
             .getattr(&string("__dict__")?)?
             .call_method(&string("get")?, [&name, &none()])?;
-        let native = &raw mut ffi::PyMethodDescr_Type;
-        let slot = &raw mut ffi::PyWrapperDescr_Type;
         let function = &raw mut ffi::PyFunction_Type;
-        native_seen |= found.is_exact(native) || found.is_exact(slot);
+        native_seen |= is_native(&found);
         if native_seen && found.is_exact(function) {
             return Ok(found);
         }
@@ -55,21 +54,4 @@ pub fn one_optional<'a>(args: &Args<'a>, name: &str) -> Option<Option<&'a Ref>> 
         ([], [only]) if matches(&args.keyword_name(0), name) => Some(Some(only)),
         _ => None,
     }
-}
-
-/// A method without arguments over `fn(&Ref) -> Result<Ref>`, which stands for one of asyncio's.
-#[macro_export]
-macro_rules! plain_method {
-    ($name:literal, $function:path, $doc:literal) => {{
-        fn checked(
-            slf: &$crate::native::Ref,
-            args: $crate::native::Args<'_>,
-        ) -> $crate::native::Result<$crate::native::Ref> {
-            if args.is_empty() {
-                return $function(slf);
-            }
-            $crate::sync::stock_call::call(slf, $name, &args)
-        }
-        $crate::method!($name, checked, $doc)
-    }};
 }

@@ -12,7 +12,7 @@ use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, boolean, integer, none, raise, raise_text};
 use crate::statics::{TypeCell, unset};
 use crate::sync::{derived, stock_call};
-use crate::{attribute, init_slot, method, method0, plain_method};
+use crate::{attribute, init_slot, method, method0};
 
 use super::context_manager::{ENTER, EXIT};
 use super::state::State;
@@ -74,7 +74,7 @@ pub fn make_type() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        plain_method!(
+        method0!(
             c"when",
             when,
             c"when($self, /)\n--\n\nReturn the current deadline."
@@ -84,12 +84,12 @@ pub fn make_type() -> Result<Ref> {
             reschedule_method,
             c"reschedule($self, /, when)\n--\n\nReschedule the timeout."
         ),
-        plain_method!(
+        method0!(
             c"expired",
             expired,
             c"expired($self, /)\n--\n\nIs timeout expired during execution?"
         ),
-        plain_method!(c"_on_timeout", on_timeout, c"_on_timeout($self, /)\n--\n\n"),
+        method0!(c"_on_timeout", on_timeout, c"_on_timeout($self, /)\n--\n\n"),
         method0!(
             c"__getstate__",
             get_state,
