@@ -4,10 +4,11 @@ tests/fuzz made the programs. A difference that was in the fuzzer itself has no 
 """
 
 import asyncio
+import contextlib
 from types import ModuleType
 
 from support.both import Witness
-from support.coordination import same_in_every_mixture
+from support.coordination import same_in_every_mixture, turns
 
 
 class Oops(Exception):
@@ -57,5 +58,33 @@ def test_an_error_that_comes_to_a_finally_has_the_one_before_as_its_context(
         done = aio.create_task(_fail("before it is waited for"))
         await aio.wait([done])
         await see.attempt_await(first_of(done))
+
+    see.run(main())
+
+
+@same_in_every_mixture
+def test_a_frame_that_handles_nothing_goes_on_handling_nothing(aio: ModuleType, see: Witness) -> None:
+    """While an outer frame handles an error, an inner one awaits something that fails and catches that."""
+
+    async def inner(event: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            await aio.wait_for(event.wait(), 0)
+        try:
+            await event.wait()
+        except asyncio.CancelledError as error:
+            see("inner", error)
+            raise
+
+    async def outer(event: asyncio.Event) -> None:
+        try:
+            raise Oops("first")
+        except Oops:
+            await inner(event)
+
+    async def main() -> None:
+        task = aio.create_task(outer(aio.Event()))
+        await turns(aio, 6)
+        task.cancel()
+        await see.attempt_await(task)
 
     see.run(main())

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .expressions import Deadline, Delay, Expression, value
-from .machine import Machine, Unfit
+from .expressions import Deadline, Delay, Expression, at_most_one_done, value
+from .machine import Machine
 from .statements import Statement
 
 Body = tuple[Statement, ...]
@@ -228,9 +228,8 @@ class AsCompleted(Block):
         taken = 0
         try:
             children = [child.make(m) for child in self.children]
-            if len({child for child in children if not asyncio.iscoroutine(child) and child.done()}) > 1:
-                # They would come in the order of a set, which is that of their addresses.
-                raise Unfit("several are done already")
+            # They would come in the order of a set.
+            at_most_one_done(children)
             results = m.aio.as_completed(children, timeout=value(m, self.timeout))
             if self.asynchronous:
                 async for future in results:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .machine import Machine, Oops, Unfit
+from .machine import VAR, Machine, Oops, Unfit
 
 
 class Expression:
@@ -72,6 +73,14 @@ class Deadline(Expression):
 # Simple awaitables and values
 
 
+ERRORS: dict[str, type[BaseException]] = {
+    "Oops": Oops,
+    "CancelledError": asyncio.CancelledError,
+    "TimeoutError": TimeoutError,
+    "SystemExit": SystemExit,
+}
+
+
 @dataclass(frozen=True)
 class Error(Expression):
     """A new exception."""
@@ -80,8 +89,7 @@ class Error(Expression):
     message: str
 
     def make(self, m: Machine) -> BaseException:
-        kinds = {"Oops": Oops, "CancelledError": asyncio.CancelledError, "TimeoutError": TimeoutError}
-        return kinds[self.kind](self.message)
+        return ERRORS[self.kind](self.message)
 
     def __str__(self) -> str:
         return f"{self.kind}({self.message!r})"
@@ -185,16 +193,92 @@ class NewFuture(Expression):
 
 @dataclass(frozen=True)
 class NewTask(Expression):
+    """A task, made by `create_task` or, if `group` is its name, in a task group.
+
+    `context` asks for one in which the variable has this value, `eager` (3.14) for an eager start or against
+    one.
+    """
+
     what: Expression
+    group: str = ""
+    context: str = ""
+    eager: bool | None = None
 
     def make(self, m: Machine) -> Any:
-        coro = self.what.make(m)
-        task = m.aio.create_task(coro)
+        create_task = (m.get(self.group) if self.group else m.aio).create_task
+        options: dict[str, Any] = {}
+        if self.context:
+            options["context"] = contextvars.copy_context()
+            options["context"].run(VAR.set, self.context)
+        if self.eager is not None:
+            options["eager_start"] = self.eager
+        task = create_task(self.what.make(m), **options)
         m.number(task)
         return task
 
     def __str__(self) -> str:
-        return f"create_task({self.what})"
+        options = f", context=({self.context})" if self.context else ""
+        options += "" if self.eager is None else f", eager_start={self.eager}"
+        return f"{self.group}{'.' if self.group else ''}create_task({self.what}{options})"
+
+
+class _Awaitable:
+    """Something that can be awaited, and no more."""
+
+    def __init__(self, what: Any) -> None:
+        self._what = what
+
+    def __await__(self) -> Any:
+        return self._what.__await__()
+
+
+@dataclass(frozen=True)
+class Awaitable(Expression):
+    """An awaitable that is neither a coroutine nor a future."""
+
+    what: Expression
+
+    def make(self, m: Machine) -> Any:
+        return _Awaitable(self.what.make(m))
+
+    def __str__(self) -> str:
+        return f"Awaitable({self.what})"
+
+
+@dataclass(frozen=True)
+class Threadsafe(Expression):
+    """A coroutine that is handed to the loop as another thread does it."""
+
+    what: Expression
+
+    def make(self, m: Machine) -> Any:
+        coro = self.what.make(m)
+        future = m.aio.wrap_future(m.aio.run_coroutine_threadsafe(coro, m.loop), loop=m.loop)
+        m.number(future)
+        return future
+
+    def __str__(self) -> str:
+        return f"wrap_future(run_coroutine_threadsafe({self.what}, loop))"
+
+
+@dataclass(frozen=True)
+class ToThread(Expression):
+    """A call in a thread, which is no thread here (see `InlineExecutor`)."""
+
+    error: Error | None
+
+    def make(self, m: Machine) -> Any:
+        def call() -> str:
+            m.note("in a thread")
+            VAR.set("thread")
+            if self.error is not None:
+                raise self.error.make(m)
+            return "threaded"
+
+        return m.aio.to_thread(call)
+
+    def __str__(self) -> str:
+        return f"to_thread({'call' if self.error is None else f'fail, {self.error}'})"
 
 
 @dataclass(frozen=True)
@@ -242,6 +326,12 @@ class WaitFor(Expression):
         return f"wait_for({self.what}, {self.timeout})"
 
 
+def at_most_one_done(futures: list[Any]) -> None:
+    """Refuse to ask for an order that nobody promises: that of a set is that of the addresses in it."""
+    if len({future for future in futures if future.done()}) > 1:
+        raise Unfit("several are done already")
+
+
 @dataclass(frozen=True)
 class Wait(Expression):
     children: tuple[Expression, ...]
@@ -250,6 +340,9 @@ class Wait(Expression):
 
     def make(self, m: Machine) -> Any:
         children = [child.make(m) for child in self.children]
+        if self.return_when == asyncio.FIRST_EXCEPTION:
+            # It asks all but the last one that is done for its exception.
+            at_most_one_done(children)
         return m.aio.wait(children, timeout=value(m, self.timeout), return_when=self.return_when)
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextvars
 import itertools
 import re
@@ -51,6 +52,18 @@ class Unfit(Exception):
     """A program asked for something that is not there, or that nobody promises an outcome for."""
 
 
+class InlineExecutor(concurrent.futures.ThreadPoolExecutor):
+    """Runs at once what is meant for another thread: what a thread does when is nobody's promise."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
 class Machine:
     """One run of a program.
 
@@ -65,10 +78,14 @@ class Machine:
         self.program = program
         self.trace: list[str] = []
         self.reports: list[str] = []
+        # Whether nothing is written any more, because what comes now is nobody's promise.
+        self._muted = False
         self.steps = STEPS
         # Objects and variables of the program, by name.
         self.named: dict[str, Any] = {}
         self.counters = [0, 0]
+        # The callbacks that were added to futures last, by the name of the future.
+        self.callbacks: dict[str, Any] = {}
         self._numbers: dict[Any, int] = {}
         # Kept, all of them: how long a traceback keeps what its frames know is different without frames.
         self._known: list[Any] = []
@@ -131,11 +148,15 @@ class Machine:
 
     # The trace
 
+    def _write(self, line: str) -> None:
+        if not self._muted:
+            self.trace.append(line)
+
     def note(self, text: str, *outcome: Any) -> None:
         """Write a line: who (number, context), when, what, and how it went."""
         parts = [f"{self.loop.time():.3f} t{self.me()} {VAR.get()} {text}"]
         parts.extend(self.brief(item) for item in outcome)
-        self.trace.append(" | ".join(parts))
+        self._write(" | ".join(parts))
         if self._quiet_turns >= QUIET_TURNS and self.program.ticks and not self.over:
             self.loop.call_soon(self._tick)
         self._quiet_turns = 0
@@ -150,7 +171,7 @@ class Machine:
     def _tick(self) -> None:
         self._turn += 1
         self._quiet_turns += 1
-        self.trace.append(f"-- turn {self._turn}")
+        self._write(f"-- turn {self._turn}")
         if self._quiet_turns < QUIET_TURNS and not self.over:
             self.loop.call_soon(self._tick)
 
@@ -197,6 +218,8 @@ class Machine:
         who = context.get("task") or context.get("future")
         message = context["message"].split("<")[0].split(" at ")[0]
         error = context.get("exception")
+        if self._muted:
+            return
         seen = [type(who).__name__, f"{type(error).__name__}({error})", ", ".join(sorted(context))]
         self.reports.append(f"   reported: {message} | {' | '.join(seen)}")
 
@@ -219,6 +242,9 @@ class Machine:
 
     async def body(self, index: int) -> Any:
         """What a task of the program runs."""
+        if index >= len(self.program.bodies):
+            # A program that was made smaller.
+            raise Unfit(f"no body_{index}")
         self.note(f"body_{index} begins")
         VAR.set(f"v{index}")
         try:
@@ -293,8 +319,11 @@ class Machine:
             left = [future for future in self._known if not future.done() and future is not current]
             if not left or number > PATIENCE:
                 # Tasks that the program never saw: what gather and the like make of a lock's acquire(). They
-                # come in the order of their addresses. Their names count (but those of eager tasks do not).
+                # come in the order of their addresses. Their names count, if they have any: up to 3.13, a
+                # task that a factory makes is called "None".
                 unknown = self.aio.all_tasks() - {current, *left}
+                names = {task.get_name() for task in unknown}
+                self._muted = self._muted or len(names) < len(unknown)
                 left += sorted(unknown, key=lambda task: (len(task.get_name()), task.get_name()))
             if not left:
                 return
@@ -311,9 +340,10 @@ class Machine:
 
     def _show_everything(self) -> None:
         for name, item in self.named.items():
-            self.trace.append(f"   {name}: {self.show(item)}")
+            self._write(f"   {name}: {self.show(item)}")
         for future in self._known:
-            self.trace.append(f"   {self.brief(future)}")
+            self._write(f"   {self.brief(future)}")
+        # How many are left is a promise even where their order is none.
         self.trace.append(f"   tasks: {len(self.aio.all_tasks())}")
 
 

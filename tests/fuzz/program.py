@@ -8,6 +8,29 @@ from typing import Any
 from .blocks import Body, indented
 
 
+def _derived(base: Any) -> Any:
+    """A class of the program's own that changes nothing."""
+    return type(base.__name__, (base,), {})
+
+
+def _two_ended(base: Any) -> Any:
+    """A queue that gives its first item and its last in turn, through the hooks that are there for that."""
+
+    class TwoEnded(base):  # type: ignore[misc]
+        def _init(self, maxsize: int) -> None:
+            self._queue: list[Any] = []
+            self._turn = 0
+
+        def _put(self, item: Any) -> None:
+            self._queue.append(item)
+
+        def _get(self) -> Any:
+            self._turn = -1 - self._turn
+            return self._queue.pop(self._turn)
+
+    return TwoEnded
+
+
 @dataclass(frozen=True)
 class Setting:
     """What is there when the program begins."""
@@ -19,21 +42,32 @@ class Setting:
     queues: tuple[tuple[str, int], ...] = (("Queue", 1), ("PriorityQueue", 0))
     # Whether the condition uses a lock of its own or the first lock.
     shared_lock: bool = False
+    # Whether all of them are of classes of the program's own, derived from asyncio's.
+    derived: bool = False
+
+    def _class(self, aio: Any, name: str) -> Any:
+        if name == "TwoEnded":
+            return _two_ended(aio.Queue)
+        return _derived(getattr(aio, name)) if self.derived else getattr(aio, name)
 
     def build(self, aio: Any) -> dict[str, Any]:
         """The objects by name."""
-        named = {"lock_0": aio.Lock(), "lock_1": aio.Lock(), "event_0": aio.Event(), "event_1": aio.Event()}
+        named: dict[str, Any] = {}
+        for place in range(2):
+            named[f"lock_{place}"] = self._class(aio, "Lock")()
+            named[f"event_{place}"] = self._class(aio, "Event")()
         for place, count in enumerate(self.semaphores):
-            named[f"semaphore_{place}"] = aio.Semaphore(count)
-        named["bounded_0"] = aio.BoundedSemaphore(self.bounded)
-        named["condition_0"] = aio.Condition(named["lock_0"] if self.shared_lock else None)
-        named["barrier_0"] = aio.Barrier(self.parties)
+            named[f"semaphore_{place}"] = self._class(aio, "Semaphore")(count)
+        named["bounded_0"] = self._class(aio, "BoundedSemaphore")(self.bounded)
+        named["condition_0"] = self._class(aio, "Condition")(named["lock_0"] if self.shared_lock else None)
+        named["barrier_0"] = self._class(aio, "Barrier")(self.parties)
         for place, (kind, size) in enumerate(self.queues):
-            named[f"queue_{place}"] = getattr(aio, kind)(size)
+            named[f"queue_{place}"] = self._class(aio, kind)(size)
         return named
 
     def lines(self) -> list[str]:
-        lines = ["lock_0, lock_1, event_0, event_1 = Lock(), Lock(), Event(), Event()"]
+        lines = ["# of classes that are derived from these"] if self.derived else []
+        lines.append("lock_0, lock_1, event_0, event_1 = Lock(), Lock(), Event(), Event()")
         lines += [f"semaphore_{place} = Semaphore({count})" for place, count in enumerate(self.semaphores)]
         lines.append(f"bounded_0 = BoundedSemaphore({self.bounded})")
         lines.append(f"condition_0 = Condition({'lock_0' if self.shared_lock else ''})")
@@ -52,7 +86,8 @@ class Program:
     roots: int = 1
     # Whether every turn of the loop is numbered in the trace, which keeps the loop busy for a while.
     ticks: bool = True
-    # How tasks are made: as ever, by a task factory written in Python, or eagerly (3.12 and later).
+    # How tasks are made: as ever, by a task factory written in Python, one that makes tasks of a class of its
+    # own, or eagerly (3.12 and later).
     tasks: str = "plain"
 
     def source(self) -> str:

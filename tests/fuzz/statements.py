@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from .expressions import Delay, Error, Expression, Method, value
-from .machine import VAR, Machine
+from .machine import VAR, Machine, Unfit
 
 
 class Statement:
@@ -68,6 +68,9 @@ class Assign(Statement):
     def do(self, m: Machine) -> None:
         try:
             made = self.what.make(m)
+            if not hasattr(made, "add_done_callback"):
+                # In a program that was made smaller.
+                raise Unfit("variables hold nothing but tasks and futures")
         except BaseException as error:
             m.note(self.text, error)
             raise
@@ -175,7 +178,21 @@ class Watch(Statement):
     def do(self, m: Machine) -> None:
         future = m.get(self.name)
         m.note(self.text, future)
-        future.add_done_callback(lambda done: m.note(f"callback of {self.name}", done))
+        m.callbacks[self.name] = lambda done: m.note(f"callback of {self.name}", done)
+        future.add_done_callback(m.callbacks[self.name])
 
     def __str__(self) -> str:
         return f"{self.name}.add_done_callback(show)"
+
+
+@dataclass(frozen=True)
+class Unwatch(Statement):
+    """Take back the last callback that was added to what the variable held."""
+
+    name: str
+
+    def do(self, m: Machine) -> None:
+        m.note(self.text, m.get(self.name).remove_done_callback(m.callbacks.get(self.name)))
+
+    def __str__(self) -> str:
+        return f"{self.name}.remove_done_callback(show)"

@@ -18,7 +18,7 @@ from typing import Any
 import roundelay
 from support.coordination import MIXTURES
 
-from .machine import Machine, comparable
+from .machine import InlineExecutor, Machine, comparable
 from .program import Program
 
 
@@ -68,9 +68,9 @@ OTHERS = (
 )
 
 
-def _python_factory(aio: Any) -> Callable[..., Any]:
+def _python_factory(task_class: Any) -> Callable[..., Any]:
     def make_task(loop: Any, coro: Any, **options: Any) -> Any:
-        return aio.Task(coro, loop=loop, **options)
+        return task_class(coro, loop=loop, **options)
 
     return make_task
 
@@ -94,17 +94,30 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+def _run_to_the_end(machine: Machine, task: Any) -> None:
+    """Run the loop until the task is done, also after a SystemExit, which ends the loop's run."""
+    while True:
+        try:
+            machine.loop.run_until_complete(task)
+            return
+        except SystemExit as error:
+            machine.note("the loop stops with", error)
+
+
 def _run(program: Program, way: Way) -> Machine:
     loop = way.make_loop()
     machine = Machine(way.aio, loop, program)
     loop.set_exception_handler(machine.report)
+    loop.set_default_executor(InlineExecutor())
     if program.tasks == "factory":
-        loop.set_task_factory(_python_factory(way.aio))
+        loop.set_task_factory(_python_factory(way.aio.Task))
+    elif program.tasks == "derived":
+        loop.set_task_factory(_python_factory(type("Task", (way.aio.Task,), {})))
     elif program.tasks == "eager":
         loop.set_task_factory(way.aio.eager_task_factory)
     try:
-        loop.run_until_complete(machine.main())
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        _run_to_the_end(machine, loop.create_task(machine.main()))
+        _run_to_the_end(machine, loop.create_task(loop.shutdown_asyncgens()))
     except RuntimeError as error:
         machine.note("the run ends with", error)
     finally:

@@ -221,29 +221,51 @@ pub fn aside<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `work` as if inside `except exception:`, so that it is what `sys.exc_info()` shows.
+///
+/// Each Python frame that is running keeps what it handles itself. The interpreter tells of the innermost one
+/// that handles anything, and sets that of the innermost one of all. The two need not be the same, and a frame
+/// that was made to handle what another does would go on doing so when it is resumed without the other.
 pub fn while_handling<T>(exception: &Ref, work: impl FnOnce() -> T) -> T {
-    // SAFETY: attached; `old` is a new reference or null, and goes back where it came from.
+    // SAFETY: attached.
+    let handled = unsafe { handled_exception() };
+    let mut own = None;
+    if let Some(handled) = handled {
+        // SAFETY: attached; a static of the interpreter.
+        let outer = unsafe {
+            ffi::PyErr_SetHandledException(ffi::Py_None());
+            handled_exception()
+        };
+        // What still shows is an outer frame's.
+        let is_outer = outer.is_some_and(|outer| outer.is(&handled));
+        own = (!is_outer).then_some(handled);
+    }
+    // SAFETY: attached; live objects, of which the interpreter takes references of its own.
     unsafe {
-        let old = ffi::PyErr_GetHandledException();
         ffi::PyErr_SetHandledException(exception.as_ptr());
         let result = work();
-        ffi::PyErr_SetHandledException(if old.is_null() { ffi::Py_None() } else { old });
-        ffi::Py_XDECREF(old);
+        ffi::PyErr_SetHandledException(own.as_ref().map_or(ffi::Py_None(), Ref::as_ptr));
         result
+    }
+}
+
+/// The exception that is being handled, if any.
+///
+/// # Safety
+/// The caller is attached.
+unsafe fn handled_exception() -> Option<Ref> {
+    // SAFETY: by the caller's contract; a new reference, null or `None`.
+    unsafe {
+        let handled = ffi::PyErr_GetHandledException();
+        let handled = (!handled.is_null()).then(|| Ref::owned(handled));
+        handled.filter(|handled| !handled.is_none())
     }
 }
 
 /// Whether the thread is inside an `except` or `finally` that handles an exception.
 #[inline]
 pub fn is_handling() -> bool {
-    // SAFETY: attached; a new reference or null.
-    unsafe {
-        let handled = ffi::PyErr_GetHandledException();
-        !handled.is_null() && {
-            drop(Ref::owned(handled));
-            true
-        }
-    }
+    // SAFETY: attached.
+    unsafe { handled_exception() }.is_some()
 }
 
 /// Leaves a context that this thread entered; `failed` says that an exception is set, which survives.
