@@ -33,6 +33,8 @@ class Result:
     test: str
     outcome: str
     detail: str = ""
+    died: bool = False
+    """The process crashed, left or hung in this test."""
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Job:
                     results.setdefault(name, Result(name, "failed", report.death))
                 break
             died_in = self._full(report.running)
-            results[died_in] = Result(died_in, "failed", report.death)
+            results[died_in] = Result(died_in, "failed", report.death, died=True)
             remaining = [name for name in remaining if name not in results]
             if not remaining:
                 break

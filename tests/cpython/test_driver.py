@@ -1,5 +1,6 @@
 """The driver itself: it must report what goes wrong in a test, never hide it or hang with it."""
 
+import argparse
 import sys
 import types
 from pathlib import Path
@@ -13,6 +14,7 @@ import exclusions
 import names
 import plan
 import roundelay
+import run
 from classes import uses_by_class
 from supervise import Job
 
@@ -143,6 +145,32 @@ def test_primitives_run_with_our_loop_or_our_names_or_both():
         assert module in plan.MODULES
         wanted = [v.name for v in plan.VARIANTS if v.wants(module, frozenset())]
         assert wanted == ["native", "loop-only", "names-only"]
+
+
+def test_what_is_excluded_runs_and_must_fail_without_dying(monkeypatch, tmp_path, capsys):
+    data = tmp_path / "exclusions.toml"
+    data.write_text(
+        '[[differs]]\nreason = "for the sake of this test"\n'
+        'tests = ["*.test_a_passes", "*.test_b_fails", "*.test_c_is_skipped", "*.test_f_crashes"]\n'
+        '[[not-ours]]\nreason = "for the sake of this test"\ntests = ["*.test_d_*"]\n'
+    )
+    monkeypatch.setitem(plan.MODULES, "misbehaving", 11)
+    options = argparse.Namespace(
+        modules=["misbehaving"], variants=["native"], pattern="*.test_[a-df]_*", jobs=1, timeout=20.0
+    )
+    for flag in ("stock", "list_excluded", "check_exclusions", "verbose"):
+        setattr(options, flag, False)
+    # Whether something fails on stock asyncio too is another question.
+    monkeypatch.setattr(run.Session, "fails_on_stock", lambda *_: set())
+    session = run.Session(options, exclusions.Exclusions(exclusions.load(data)))
+    session.run()
+    assert session.report() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith(("FAILED", "ERROR"))] == [
+        "FAILED misbehaving.Misbehaving.test_f_crashes",
+        "ERROR exclusions.toml: misbehaving.Misbehaving.test_a_passes is excluded but passes",
+    ]
+    assert lines[-1] == "0 passed, 1 failed, 4 skipped"
 
 
 def test_an_exclusion_needs_a_reason(tmp_path):

@@ -63,6 +63,7 @@ names! {
     create_future = c"create_future";
     create_task = c"create_task";
     current_handle = c"_current_handle";
+    current_task = c"current_task";
     done = c"done";
     exception = c"exception";
     fileno = c"fileno";
@@ -185,7 +186,7 @@ imports! {
     leave_task = c"_asyncio" . c"_leave_task";
     stock_sleep = c"asyncio.tasks" . c"sleep";
     stock_ensure_future = c"asyncio.tasks" . c"ensure_future";
-    stock_current_task = c"asyncio.tasks" . c"current_task";
+    tasks = c"asyncio" . c"tasks";
     get_asyncgen_hooks = c"sys" . c"get_asyncgen_hooks";
     set_asyncgen_hooks = c"sys" . c"set_asyncgen_hooks";
     set_wakeup_fd = c"signal" . c"set_wakeup_fd";

@@ -66,13 +66,22 @@ mod newer {
 
     use pyo3::ffi;
 
+    use crate::compat::current;
     use crate::compat::layout::{base_word, find_word};
+    use crate::imports::imports;
+    use crate::native::types::type_of_class;
     use crate::native::{Ref, Result, import, string};
     use crate::statics::{GilCell, Once};
 
-    /// `_asyncio.future_add_to_awaited_by` and its opposite.
+    /// Names of the functions, in `_asyncio` and in `asyncio.futures`.
+    const ADDER: &str = "future_add_to_awaited_by";
+    const DISCARDER: &str = "future_discard_from_awaited_by";
+
+    /// The functions of `_asyncio`.
     static ADD: Once<Ref> = Once::new();
     static DISCARD: Once<Ref> = Once::new();
+    /// `asyncio.futures`
+    static FUTURES: Once<Ref> = Once::new();
 
     /// Offset of the base object's word for who awaits it, zero if it was not found.
     static WORD: GilCell<usize> = GilCell::new(0);
@@ -82,8 +91,9 @@ mod newer {
     /// Finds the functions.
     pub fn probe() -> Result<()> {
         let module = import(c"_asyncio")?;
-        ADD.set(module.getattr(&string("future_add_to_awaited_by")?)?);
-        DISCARD.set(module.getattr(&string("future_discard_from_awaited_by")?)?);
+        ADD.set(module.getattr(&string(ADDER)?)?);
+        DISCARD.set(module.getattr(&string(DISCARDER)?)?);
+        FUTURES.set(import(c"asyncio.futures")?);
         Ok(())
     }
 
@@ -119,10 +129,10 @@ mod newer {
         DISCARD.get().call([&awaited, &second]).map(drop)
     }
 
-    /// Records that `waiter` awaits `future`. asyncio's own function ignores what is not its kind.
+    /// Records that `waiter` awaits `future`.
     #[inline]
     pub fn add(future: &Ref, waiter: &Ref) -> Result<()> {
-        if WORD.get() != 0 && crate::future::native(future).is_some() {
+        if WORD.get() != 0 && crate::future::native(future).is_some() && is_compiled(waiter) {
             // SAFETY: a native future; the word owns its reference.
             let word = unsafe { base_word(future.as_ptr(), WORD.get()) };
             // SAFETY: as above.
@@ -133,7 +143,9 @@ mod newer {
                 }
             }
         }
-        ADD.get().call([future, waiter]).map(drop)
+        function_for(waiter, &ADD, ADDER)?
+            .call([future, waiter])
+            .map(drop)
     }
 
     /// Takes that back.
@@ -156,18 +168,33 @@ mod newer {
                 }
             }
         }
-        DISCARD.get().call([future, waiter]).map(drop)
+        function_for(waiter, &DISCARD, DISCARDER)?
+            .call([future, waiter])
+            .map(drop)
+    }
+
+    /// Whether its base is that of asyncio's compiled futures and tasks, which alone such a word may name.
+    #[inline]
+    fn is_compiled(waiter: &Ref) -> bool {
+        crate::future::native(waiter).is_some()
+            || [&imports().future_class, &imports().task_class]
+                .iter()
+                .any(|class| waiter.is_instance(type_of_class(class)))
+    }
+
+    /// The function of `_asyncio`, which ignores what is not compiled; or, for a pure-Python task, whatever
+    /// stands in `asyncio.futures` now, since programs that run such tasks put their function there.
+    fn function_for(waiter: &Ref, compiled: &Once<Ref>, name: &str) -> Result<Ref> {
+        if is_compiled(waiter) {
+            return Ok(compiled.get().clone());
+        }
+        FUTURES.get().getattr(&string(name)?)
     }
 
     /// The task that calls, if its loop runs here: a gather's children are awaited by it.
     pub fn caller(event_loop: &Ref) -> Result<Option<Ref>> {
         match crate::eventloop::running()? {
-            Some(running) if running.is(event_loop) => {
-                let task = crate::imports::imports()
-                    .stock_current_task
-                    .call([event_loop])?;
-                Ok((!task.is_none()).then_some(task))
-            }
+            Some(running) if running.is(event_loop) => current::current_task(&running),
             _ => Ok(None),
         }
     }

@@ -5,7 +5,7 @@
 
 use pyo3::ffi;
 
-use crate::imports::imports;
+use crate::imports::{imports, names};
 use crate::native::{Ref, Result};
 use crate::statics::GilCell;
 
@@ -191,8 +191,7 @@ mod thread_word {
     #[inline]
     pub fn running(event_loop: &Ref, _hash: ffi::Py_hash_t) -> Result<Option<Ref>> {
         if WORD.get() == 0 {
-            let task = imports().stock_current_task.call([event_loop])?;
-            return Ok((!task.is_none()).then_some(task));
+            return ask(event_loop);
         }
         // SAFETY: attached; the word was found in this structure, and owns what it points to.
         unsafe {
@@ -264,10 +263,19 @@ pub fn running_loop() -> Result<Ref> {
 /// `asyncio.current_task(loop)` of the running loop.
 #[inline]
 pub fn current_task(looop: &Ref) -> Result<Option<Ref>> {
-    if let Some(state) = crate::eventloop::native(looop) {
-        return running(looop, state.hash.get());
+    if let Some(state) = crate::eventloop::native(looop)
+        && let Some(task) = running(looop, state.hash.get())?
+    {
+        return Ok(Some(task));
     }
-    let task = imports().stock_current_task.call([looop])?;
+    ask(looop)
+}
+
+/// What `asyncio.tasks.current_task` says, whatever stands there now: programs that run asyncio's pure-Python
+/// tasks put the function there that knows of them (from 3.14 on the interpreter does not).
+#[cold]
+fn ask(looop: &Ref) -> Result<Option<Ref>> {
+    let task = (imports().tasks).call_method(&names().current_task, [looop])?;
     Ok((!task.is_none()).then_some(task))
 }
 

@@ -3,8 +3,8 @@
 use pyo3::ffi;
 
 use crate::combinators::create::ensure_future;
-use crate::compat::awaited_by;
 use crate::compat::completion_behaviour::completion as behaviour;
+use crate::compat::{awaited_by, current};
 use crate::eventloop;
 use crate::future::{any, collector, outcome};
 use crate::imports::{imports, names};
@@ -53,8 +53,8 @@ fn start(futures: &Ref, timeout: Option<&Ref>) -> Result<Ref> {
     let iterator = completed_iterator::make()?;
     let own = fields(&iterator);
     if behaviour().records_awaiting {
-        let caller = imports().stock_current_task.call([])?;
-        own.caller.put((!caller.is_none()).then_some(caller));
+        let running = eventloop::running_or_error()?;
+        own.caller.put(current::current_task(&running)?);
     }
     // SAFETY: live objects; new references or null.
     let (todo, given) = unsafe {
