@@ -108,7 +108,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"_release_waiter", waiting::wait::release_waiter, c"_release_waiter(waiter)\n--\n\n"),
         method1!(c"_register_view", register_view, c"_register_view(show, /)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
-        method1!(c"_rebuild", sync::copying::rebuild, c"_rebuild(name)\n--\n\n"),
+        method1!(c"_rebuild", sync::copying::rebuild, c"_rebuild(name, /)\n--\n\n"),
         method1!(c"_waits_for", task::waits_for::waits_for, c"_waits_for(task, /)\n--\n\n"),
         method0!(c"_after_fork", after_fork, c"_after_fork($module, /)\n--\n\nFor os.register_at_fork(after_in_child=...)."),
         method0!(c"_native_tasks", native_tasks, c"_native_tasks()\n--\n\nAll native tasks that are not done (up to Python 3.13)."),
