@@ -189,6 +189,18 @@ async def _task_group(aio: Any) -> None:
         pass
 
 
+async def _gather(aio: Any) -> None:
+    await aio.gather(aio.sleep(0), turns(aio, 2), aio.create_task(aio.sleep(0)))
+
+
+async def _to_thread(aio: Any) -> None:
+    await aio.to_thread(int)
+
+
+async def _threadsafe(aio: Any) -> None:
+    await asyncio.wrap_future(aio.run_coroutine_threadsafe(aio.sleep(0), asyncio.get_running_loop()))
+
+
 async def _errors(aio: Any) -> None:
     queue, lock = aio.Queue(1), aio.Lock()
     for call in (queue.get_nowait, queue.task_done, lock.release):
@@ -204,7 +216,7 @@ ROUNDS = {
     round_.__name__[1:]: round_
     for round_ in (
         _lock, _cancelled_lock, _event, _semaphore, _condition, _barrier, _queue, _heap_and_stack, _timeout,
-        _wait_for, _wait, _shield, _as_completed, _task_group, _errors,
+        _wait_for, _wait, _shield, _as_completed, _task_group, _gather, _to_thread, _threadsafe, _errors,
     )
 }  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -122,7 +124,7 @@ async def timeouts(aio: Any) -> None:
     task = aio.create_task(outer())
     await turns(aio)
     await cancelled(aio, task)
-    left = in_a_cycle(aio.timeout(1000))
+    left = in_a_cycle(aio.timeout_at(asyncio.get_running_loop().time() + 1000))
     await left.__aenter__()
     left.task = aio.current_task()
 
@@ -231,6 +233,126 @@ async def queues(aio: Any) -> None:
         await cancelled(aio, join)
 
 
+async def shut_down_queues(aio: Any) -> None:
+    """Getters, putters and joiners of queues that are shut down, at once and in good order."""
+    for immediate in (False, True):
+        empty, full = in_a_cycle(aio.Queue()), in_a_cycle(_full(aio))
+        waiting = [aio.create_task(one) for one in (empty.get(), full.put(Payload()), full.join())]
+        await turns(aio, 2)
+        for queue in (empty, full):
+            queue.shutdown(immediate)
+            queue.waiting = waiting
+        await turns(aio, 2)
+        await cancelled(aio, *waiting)
+
+
+async def broken_barriers(aio: Any) -> None:
+    for end in ("abort", "reset", "cancel"):
+        barrier = in_a_cycle(aio.Barrier(3))
+        waiting = [aio.create_task(barrier.wait()) for _ in range(2)]
+        await turns(aio, 2)
+        if end == "cancel":
+            waiting[0].cancel()
+        else:
+            await getattr(barrier, end)()
+        await turns(aio, 2)
+        barrier.waiting = waiting
+        await cancelled(aio, *waiting)
+
+
+async def conditions_of_predicates(aio: Any) -> None:
+    condition = in_a_cycle(aio.Condition())
+
+    async def wait(predicate: Callable[[], Any]) -> None:
+        async with condition:
+            await condition.wait_for(predicate)
+
+    def fails() -> None:
+        if hasattr(condition, "ready"):
+            raise LeakError(condition)
+
+    waiting = [aio.create_task(wait(predicate)) for predicate in (fails, lambda: Payload() is None)]
+    await turns(aio, 2)
+    async with condition:
+        condition.ready = True
+        condition.notify_all()
+    await turns(aio, 4)
+    condition.waiting = waiting
+    await cancelled(aio, *waiting)
+
+
+async def gather(aio: Any) -> None:
+    async def fails() -> None:
+        await aio.sleep(0)
+        raise LeakError(Payload())
+
+    for exceptions in (False, True):
+        pending = [in_a_cycle(asyncio.get_running_loop().create_future()) for _ in range(2)]
+        outer = in_a_cycle(aio.gather(fails(), *pending, forever(aio), return_exceptions=exceptions))
+        await turns(aio, 3)
+        pending[0].set_result(outer)
+        outer.cancel()
+        with contextlib.suppress(LeakError, aio.CancelledError):
+            await outer
+    left = in_a_cycle(asyncio.get_running_loop().create_future())
+    left.outer = aio.gather(left)
+
+
+async def iterated_as_completed(aio: Any) -> None:
+    async def fails() -> None:
+        raise LeakError(Payload())
+
+    tasks = [in_a_cycle(aio.create_task(one)) for one in (fails(), aio.sleep(0, Payload()))]
+    async for task in aio.as_completed(tasks):
+        task.others = tasks
+    slow = in_a_cycle(aio.create_task(forever(aio)))
+    with contextlib.suppress(TimeoutError):
+        async for _ in aio.as_completed([slow], timeout=0.001):
+            pass
+    slow.iterator = aio.as_completed([slow])
+    await cancelled(aio, slow)
+
+
+async def threads(aio: Any) -> None:
+    """Work in threads that returns, that fails and that nobody waits for; and work that threads send."""
+    loop = asyncio.get_running_loop()
+    go_on = threading.Event()
+
+    def fails() -> None:
+        raise LeakError(Payload())
+
+    def holds(payload: Payload) -> Payload:
+        go_on.wait()
+        return payload
+
+    async def answers(payload: Payload) -> Payload:
+        await aio.sleep(0)
+        return payload
+
+    async def refuses() -> None:
+        await aio.sleep(0)
+        raise LeakError(Payload())
+
+    def sends() -> Any:
+        with contextlib.suppress(LeakError):
+            aio.run_coroutine_threadsafe(refuses(), loop).result()
+        return aio.run_coroutine_threadsafe(answers(Payload()), loop).result()
+
+    await aio.to_thread(Payload)
+    await aio.to_thread(sends)
+    with contextlib.suppress(LeakError):
+        await aio.to_thread(fails)
+    held = aio.create_task(aio.to_thread(holds, Payload()))
+    await turns(aio, 2)
+    await cancelled(aio, held)
+    go_on.set()
+    sent = aio.run_coroutine_threadsafe(forever(aio), loop)
+    await turns(aio, 2)
+    sent.cancel()
+    await turns(aio, 3)
+    await loop.shutdown_default_executor()
+
+
 SCENES: dict[str, Scene] = {
     "a lock with waiters": waiters(_held, lambda lock: lock.acquire(), lambda lock: lock.release()),
     "an event with waiters": waiters(lambda aio: aio.Event(), lambda event: event.wait(), lambda event: None),
@@ -238,12 +360,21 @@ SCENES: dict[str, Scene] = {
     "a semaphore with waiters": waiters(
         lambda aio: aio.Semaphore(0), lambda one: one.acquire(), lambda one: one.release()
     ),
+    "a bounded semaphore with waiters": waiters(
+        lambda aio: aio.BoundedSemaphore(0), lambda one: one.acquire(), lambda one: None
+    ),
     "a condition with waiters": waiters(lambda aio: aio.Condition(), _notified, _notify),
     "a barrier with waiters": waiters(
         lambda aio: aio.Barrier(5), lambda barrier: barrier.wait(), lambda _: None
     ),
     "a queue with getters": waiters(
         lambda aio: aio.Queue(), lambda queue: queue.get(), lambda queue: queue.put_nowait(Payload())
+    ),
+    "a heap with getters": waiters(
+        lambda aio: aio.PriorityQueue(), lambda queue: queue.get(), lambda queue: queue.put_nowait(Payload())
+    ),
+    "a stack with getters": waiters(
+        lambda aio: aio.LifoQueue(), lambda queue: queue.get(), lambda queue: queue.put_nowait(Payload())
     ),
     "a queue with putters": waiters(
         _full, lambda queue: queue.put(Payload()), lambda queue: queue.get_nowait()
@@ -258,4 +389,11 @@ SCENES: dict[str, Scene] = {
     "as_completed": as_completed,
     "task groups": task_groups,
     "queues": queues,
+    "barriers that are broken": broken_barriers,
+    "conditions of predicates": conditions_of_predicates,
+    "gather": gather,
+    "threads": threads,
 }  # fmt: skip
+if sys.version_info >= (3, 13):
+    SCENES["queues that are shut down"] = shut_down_queues
+    SCENES["as_completed by async for"] = iterated_as_completed
