@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 
 use crate::combinators::{self, create, gather, sleep, sleep_call, sleep_future};
 use crate::compat::{
-    awaited_by, behaviour, completion_behaviour, context, current, group_behaviour, layout,
-    registry,
+    awaitable, awaited_by, behaviour, completion_behaviour, context, current, group_behaviour,
+    layout, registry,
 };
 use crate::coroutine;
 use crate::eventloop::{self, handle};
@@ -40,6 +40,7 @@ fn fill(module: &Ref) -> Result<()> {
     current::probe_running_loop();
     context::probe()?;
     awaited_by::probe()?;
+    awaitable::prepare()?;
     behaviour::probe()?;
     group_behaviour::probe()?;
     completion_behaviour::probe()?;

@@ -3,10 +3,27 @@
 
 use pyo3::ffi;
 
-use crate::native::{Raised, Ref, Result, raise, raise_text, string, text_of};
+use crate::imports::names;
+use crate::native::{
+    Raised, Ref, Result, none, raise, raise_object, raise_text, string, take_raised, text_of,
+};
+use crate::statics::Once;
+
+use super::source;
 
 /// The code flag of a generator that may be awaited (`types.coroutine`).
 const CO_ITERABLE_COROUTINE: std::ffi::c_long = 0x100;
+
+/// A coroutine function that awaits its argument.
+static AWAITS: Once<Ref> = Once::new();
+
+/// Makes what [`refuse`] needs. Called once, when the module is made.
+pub fn prepare() -> Result<()> {
+    let source = c"async def awaits(awaitable): await awaitable";
+    let globals = source::run(source, c"<roundelay>")?;
+    AWAITS.set(source::item(&globals, c"awaits"));
+    Ok(())
+}
 
 /// The iterator that an awaited object is resumed through.
 pub fn awaitable_iterator(awaitable: Ref) -> Result<Ref> {
@@ -21,13 +38,7 @@ pub fn awaitable_iterator(awaitable: Ref) -> Result<Ref> {
         }
         let methods = (*ffi::Py_TYPE(object)).tp_as_async;
         let Some(am_await) = methods.as_ref().and_then(|methods| methods.am_await) else {
-            return raise_text(
-                ffi::PyExc_TypeError,
-                &format!(
-                    "object {} can't be used in 'await' expression",
-                    type_name(&awaitable)?
-                ),
-            );
+            return refuse(&awaitable);
         };
         let iterator = Ref::owned_or_raised(am_await(object))?;
         if ffi::PyCoro_CheckExact(iterator.as_ptr()) != 0 {
@@ -44,6 +55,29 @@ pub fn awaitable_iterator(awaitable: Ref) -> Result<Ref> {
         }
         Ok(iterator)
     }
+}
+
+/// Raises what the interpreter raises for `await object`. Its words changed in a patch release of 3.14.
+#[cold]
+fn refuse(object: &Ref) -> Result<Ref> {
+    let coroutine = AWAITS.get().call([object])?;
+    match coroutine.call_method(&names().send, [&none()]) {
+        Ok(_) => {
+            coroutine.call_method(&string("close")?, [])?;
+        }
+        Err(Raised) => {
+            if let Some(error) = take_raised() {
+                // SAFETY: a live exception; its only frames are those of the line above.
+                unsafe { ffi::PyException_SetTraceback(error.as_ptr(), ffi::Py_None()) };
+                return raise_object(error);
+            }
+        }
+    }
+    // SAFETY: a static exception class.
+    raise_text(
+        unsafe { ffi::PyExc_TypeError },
+        &format!("'{}' object can't be awaited", type_name(object)?),
+    )
 }
 
 fn is_coroutine_generator(generator: &Ref) -> Result<bool> {

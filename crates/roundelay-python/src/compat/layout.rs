@@ -10,6 +10,8 @@ use crate::imports::imports;
 use crate::native::{Ref, Result, raise_text};
 use crate::statics::GilCell;
 
+use super::source;
+
 /// Offset of our body: the size of `_asyncio.Task` in this version of CPython.
 #[cfg(all(Py_3_11, not(Py_3_13)))]
 pub const BODY: usize = 176;
@@ -147,36 +149,15 @@ name = task.get_name()
 
 impl Specimen {
     fn make() -> Result<Self> {
-        // SAFETY: a fresh namespace, source text that ends with a null byte.
-        unsafe {
-            let globals = Ref::owned_or_raised(ffi::PyDict_New())?;
-            let builtins = Ref::borrowed(ffi::PyEval_GetBuiltins());
-            crate::native::check(ffi::PyDict_SetItemString(
-                globals.as_ptr(),
-                c"__builtins__".as_ptr(),
-                builtins.as_ptr(),
-            ))?;
-            let code = Ref::owned_or_raised(ffi::Py_CompileString(
-                SPECIMEN.as_ptr(),
-                c"<roundelay layout probe>".as_ptr(),
-                ffi::Py_file_input,
-            ))?;
-            drop(Ref::owned_or_raised(ffi::PyEval_EvalCode(
-                code.as_ptr(),
-                globals.as_ptr(),
-                globals.as_ptr(),
-            ))?);
-            let item = |name: &std::ffi::CStr| {
-                Ref::borrowed(ffi::PyDict_GetItemString(globals.as_ptr(), name.as_ptr()))
-            };
-            Ok(Self {
-                task: item(c"task"),
-                future: item(c"future"),
-                coro: item(c"coro"),
-                context: item(c"context"),
-                name: item(c"name"),
-            })
-        }
+        let globals = source::run(SPECIMEN, c"<roundelay layout probe>")?;
+        let item = |name| source::item(&globals, name);
+        Ok(Self {
+            task: item(c"task"),
+            future: item(c"future"),
+            coro: item(c"coro"),
+            context: item(c"context"),
+            name: item(c"name"),
+        })
     }
 
     /// The one byte of the common fields, pointers aside, that is one in a task and zero in a future.

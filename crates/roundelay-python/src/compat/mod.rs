@@ -1,7 +1,7 @@
 //! What depends on a CPython version or on a private layout. Each thing is probed when the module is
 //! imported, and each has a fallback through documented calls.
 
-mod awaitable;
+pub mod awaitable;
 pub mod awaited_by;
 pub mod behaviour;
 pub mod builtin_method;
@@ -14,6 +14,7 @@ pub mod kept_stop;
 pub mod layout;
 pub mod own_attributes;
 pub mod registry;
+mod source;
 pub mod stop_iteration;
 
 pub use awaitable::awaitable_iterator;
