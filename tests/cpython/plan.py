@@ -36,6 +36,9 @@ MODULES = {
 COORDINATION = ("_locks", "_queues", "_taskgroups", "_timeouts", "_waitfor", "_staggered")
 """Endings of the modules about what tasks coordinate with. They leave the making of tasks to the loop."""
 
+CALLERS = ("_tasks", "_threads", "_pep492", "_graph", "_eager_task_factory", "_free_threading")
+"""Endings of other modules that call what `roundelay.install()` replaces."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -104,7 +107,7 @@ class Variant:
                 return brings_loop and not pure_python
             case "names-only":
                 # The others test tasks, futures and loops themselves, which are asyncio's here.
-                return module.endswith(("_tasks", "_threads", "_pep492", "_graph", *COORDINATION))
+                return module.endswith((*CALLERS, *COORDINATION))
         raise AssertionError(f"unknown variant {self.name}")
 
 
