@@ -34,9 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid}: write @pytest.mark.leaks(reason='why it must')")
 
 
-def pytest_collection_finish() -> None:
-    # What exists by now stays for good. Frozen, it is neither walked by the collections that the leak check
-    # makes nor listed among the live objects, which keeps the check at a few milliseconds a test.
+@pytest.fixture(scope="module", autouse=True)
+def what_exists_is_frozen() -> None:
+    # What exists when a file begins stays for good: modules, tests, reports of earlier ones. Frozen, it is
+    # neither walked by the collections that the leak check and the tests themselves make nor listed among the
+    # live objects, which keeps the check at a millisecond a test.
     gc.collect()
     gc.freeze()
 
