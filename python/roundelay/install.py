@@ -3,13 +3,14 @@
 import asyncio
 import asyncio.locks
 import asyncio.queues
+import asyncio.streams
 import asyncio.taskgroups
 import asyncio.tasks
 import asyncio.threads
 import asyncio.timeouts
 from collections.abc import Callable
 from functools import partial
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from . import _core, compat
@@ -36,6 +37,15 @@ _HOMES = {
     "taskgroups": ("TaskGroup",),
     "timeouts": ("Timeout", "timeout", "timeout_at"),
     "threads": ("to_thread",),
+    "streams": (
+        "StreamReader",
+        "StreamWriter",
+        "StreamReaderProtocol",
+        "open_connection",
+        "start_server",
+        "open_unix_connection",
+        "start_unix_server",
+    ),
 }
 
 # How to put back what install() replaced, last first; empty while nothing is installed.
@@ -60,6 +70,21 @@ def _redirect(module: Any, name: str) -> None:
         _replace(getattr(module, name), "__code__", code)
 
 
+def _accept_earlier_readers() -> None:
+    """Let asyncio's own StreamWriter take the readers that it always took.
+
+    It looks for the name of their class among the globals of its module, where a native class stands now that
+    asyncio's own readers, and classes derived from theirs before, are no instances of.
+    """
+    writer = asyncio.streams.StreamWriter
+    stock: Any = writer.__init__
+    names = {**stock.__globals__, "StreamReader": asyncio.streams.StreamReader}
+    init = FunctionType(stock.__code__, names, stock.__name__, stock.__defaults__, stock.__closure__)
+    init.__qualname__ = stock.__qualname__
+    init.__kwdefaults__ = stock.__kwdefaults__
+    _replace(writer, "__init__", init)
+
+
 def install() -> None:
     """Make asyncio native: its functions, and the loop that ``asyncio.run()`` and others make.
 
@@ -70,6 +95,7 @@ def install() -> None:
         return
     from .policy import EventLoopPolicy
 
+    _accept_earlier_readers()
     for home, names in _HOMES.items():
         module = getattr(asyncio, home)
         for name in names:

@@ -12,12 +12,12 @@ class Waiting(NamedTuple):
     """What a suspended task waits for; see :func:`waits_for`."""
 
     operation: str
-    """What the task called: ``"Queue.get"``, ``"Lock.acquire"``, ``"sleep"``, ``"wait_for"``, ``"await"``."""
+    """What the task called: ``"Queue.get"``, ``"StreamReader.read"``, ``"sleep"``, ``"wait_for"``, ``"await"``."""
     kind: str
     """``"sleep"``, ``"lock"``, ``"event"``, ``"condition"``, ``"semaphore"``, ``"barrier"``, ``"queue"``,
-    ``"task group"``, ``"task"``, ``"gather"``, ``"descriptor"`` or ``"future"``."""
+    ``"stream"``, ``"task group"``, ``"task"``, ``"gather"``, ``"descriptor"`` or ``"future"``."""
     on: Any
-    """The object: the lock, queue, task or future. A descriptor's number; None for a sleep."""
+    """The object: the lock, queue, reader, task or future. A descriptor's number; None for a sleep."""
     until: float | None
     """When a sleep is over, in seconds of the loop's clock."""
 

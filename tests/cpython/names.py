@@ -12,6 +12,15 @@ from typing import Any
 HOMES = {
     "asyncio.locks": ("Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"),
     "asyncio.queues": ("Queue", "PriorityQueue", "LifoQueue"),
+    "asyncio.streams": (
+        "StreamReader",
+        "StreamReaderProtocol",
+        "StreamWriter",
+        "open_connection",
+        "open_unix_connection",
+        "start_server",
+        "start_unix_server",
+    ),
     "asyncio.taskgroups": ("TaskGroup",),
     "asyncio.tasks": (
         "as_completed",

@@ -25,6 +25,7 @@ MODULES = {
     "test.test_asyncio.test_taskgroups": 11,
     "test.test_asyncio.test_timeouts": 11,
     "test.test_asyncio.test_waitfor": 11,
+    "test.test_asyncio.test_streams": 11,
     "test.test_asyncio.test_staggered": 13,
     "test.test_asyncio.test_free_threading": 14,
     "test.test_asyncio.test_graph": 14,
@@ -33,7 +34,7 @@ MODULES = {
 }
 """Each module with the first Python 3 minor version in which it is about asyncio."""
 
-COORDINATION = ("_locks", "_queues", "_taskgroups", "_timeouts", "_waitfor", "_staggered")
+COORDINATION = ("_locks", "_queues", "_taskgroups", "_timeouts", "_waitfor", "_staggered", "_streams")
 """Endings of the modules about what tasks coordinate with. They leave the making of tasks to the loop."""
 
 CALLERS = ("_tasks", "_threads", "_pep492", "_graph", "_eager_task_factory", "_free_threading")

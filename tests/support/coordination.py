@@ -28,6 +28,12 @@ COORDINATION = (
     "to_thread", "run_coroutine_threadsafe",
 )  # fmt: skip
 
+# The same for streams, which have tests of their own.
+STREAMS = (
+    "StreamReader", "StreamWriter", "StreamReaderProtocol",
+    "open_connection", "start_server", "open_unix_connection", "start_unix_server",
+)  # fmt: skip
+
 CLASSES = tuple(
     name
     for name in COORDINATION
@@ -39,14 +45,15 @@ FUNCTIONS = tuple(
 
 
 class Mixture:
-    """Stands for the module `asyncio`, with coordination from one module and everything else from another."""
+    """Stands for the module `asyncio`, with coordination and streams from one module and everything else from
+    another."""
 
     def __init__(self, coordination: ModuleType, rest: ModuleType) -> None:
         self._coordination = coordination
         self._rest = rest
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._coordination if name in COORDINATION else self._rest, name)
+        return getattr(self._coordination if name in COORDINATION + STREAMS else self._rest, name)
 
 
 # The ways in which native and stock objects meet. Today's asyncio is the reference for each.
@@ -65,7 +72,7 @@ _VIRTUAL_LOOPS: dict[str, Callable[[], Any]] = {
 }
 
 # The module of a class shows in the repr of some; one test looks at it, and all others do without.
-_MODULE = re.compile(rf"<(?:asyncio\.\w+|roundelay)\.(?=(?:{'|'.join(CLASSES)})\b)")
+_MODULE = re.compile(rf"<(?:asyncio\.\w+|roundelay)\.(?=(?:{'|'.join(CLASSES + STREAMS)})\b)")
 # A time of the loop's, as deadlines show it.
 _TIME = re.compile(r"\bwhen=-?\d+\.\d+")
 

@@ -99,6 +99,7 @@ names! {
     set_coroutine_origin_tracking = c"_set_coroutine_origin_tracking";
     slow_callback_duration = c"slow_callback_duration";
     source_traceback = c"source_traceback";
+    source_traceback_attr = c"_source_traceback";
     throw = c"throw";
     append = c"append";
     clear = c"clear";
@@ -117,6 +118,22 @@ names! {
     wakeup_next = c"_wakeup_next";
     time = c"time";
     uncancel = c"uncancel";
+    args = c"args";
+    buffer = c"_buffer";
+    consumed = c"consumed";
+    join = c"join";
+    partial = c"partial";
+    startswith = c"startswith";
+    drain_helper = c"_drain_helper";
+    feed_data = c"feed_data";
+    feed_eof = c"feed_eof";
+    get_close_waiter = c"_get_close_waiter";
+    get_extra_info = c"get_extra_info";
+    is_closing = c"is_closing";
+    pause_reading = c"pause_reading";
+    resume_reading = c"resume_reading";
+    write = c"write";
+    writelines = c"writelines";
 }
 
 macro_rules! imports {
@@ -197,6 +214,9 @@ imports! {
     heappop = c"heapq" . c"heappop";
     queue_empty = c"asyncio.queues" . c"QueueEmpty";
     queue_full = c"asyncio.queues" . c"QueueFull";
+    incomplete_read_error = c"asyncio.exceptions" . c"IncompleteReadError";
+    limit_overrun_error = c"asyncio.exceptions" . c"LimitOverrunError";
+    stream_reader_class = c"asyncio.streams" . c"StreamReader";
     get_ident = c"threading" . c"get_ident";
 }
 

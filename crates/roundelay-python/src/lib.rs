@@ -21,6 +21,7 @@ mod module;
 mod native;
 mod queues;
 mod statics;
+mod streams;
 mod sync;
 mod task;
 mod taskgroup;

@@ -16,6 +16,7 @@ use crate::future;
 use crate::imports;
 use crate::native::{self, Raised, Ref, Result, list, none};
 use crate::queues;
+use crate::streams;
 use crate::sync;
 use crate::task;
 use crate::taskgroup;
@@ -65,6 +66,9 @@ fn fill(module: &Ref) -> Result<()> {
     }
     for (name, class) in queues::make_types()? {
         add(module, name, &class)?;
+    }
+    for (name, object) in streams::make_types()? {
+        add(module, name, &object)?;
     }
     for (name, function) in combinators::make_functions()? {
         add(module, name, &function)?;

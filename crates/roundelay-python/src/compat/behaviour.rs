@@ -54,6 +54,22 @@ pub fn cancel_and_wait_is_an_edge() -> bool {
     CANCEL_AND_WAIT_IS_AN_EDGE.get()
 }
 
+/// Whether `StreamReader.readuntil` takes a tuple of separators.
+static STREAMS_TAKE_SEPARATORS: GilCell<bool> = GilCell::new(false);
+
+/// See the static of the same name.
+pub fn streams_take_separators() -> bool {
+    STREAMS_TAKE_SEPARATORS.get()
+}
+
+/// Whether a `StreamReaderProtocol` keeps the writer that it made.
+static STREAM_PROTOCOLS_KEEP_WRITERS: GilCell<bool> = GilCell::new(false);
+
+/// See the static of the same name.
+pub fn stream_protocols_keep_writers() -> bool {
+    STREAM_PROTOCOLS_KEEP_WRITERS.get()
+}
+
 /// What is known of `shield`.
 static SHIELD: GilCell<Shield> = GilCell::new(Shield::Unknown);
 
@@ -92,6 +108,18 @@ pub fn probe() -> Result<()> {
         "Timeout",
         "__aexit__",
         "issubclass",
+    )?);
+    STREAMS_TAKE_SEPARATORS.set(mentions(
+        c"asyncio.streams",
+        "StreamReader",
+        "readuntil",
+        "tuple",
+    )?);
+    STREAM_PROTOCOLS_KEEP_WRITERS.set(mentions(
+        c"asyncio.streams",
+        "StreamReaderProtocol",
+        "__init__",
+        "_stream_writer",
     )?);
     let function = |name| import(c"asyncio.tasks")?.getattr(&string(name)?);
     WAIT_FOR_IS_A_TIMEOUT.set(uses(&function("wait_for")?, "timeouts")?);

@@ -16,6 +16,7 @@ pub mod own_attributes;
 pub mod registry;
 mod source;
 pub mod stop_iteration;
+pub mod unchanged;
 
 pub use awaitable::awaitable_iterator;
 

@@ -34,6 +34,25 @@ pub fn is_empty(object: &Ref) -> bool {
     }
 }
 
+/// Whether the object itself has an attribute of this name (a `str`).
+pub fn contains(object: &Ref, name: &Ref) -> bool {
+    // SAFETY: a live object and a live `str`; the pointer is null or points to a dict or null, and the dict is
+    // kept alive while it compares keys.
+    let found = unsafe {
+        let dict = _PyObject_GetDictPtr(object.as_ptr());
+        if dict.is_null() || (*dict).is_null() {
+            return false;
+        }
+        let dict = Ref::borrowed(*dict);
+        ffi::PyDict_Contains(dict.as_ptr(), name.as_ptr())
+    };
+    if found < 0 {
+        // A key that cannot be compared: whatever it is, it is the user's.
+        drop(crate::native::take_raised());
+    }
+    found != 0
+}
+
 /// Has instances of the type, but not of classes derived from it, do without an array for attributes: they
 /// get a dict when the first one is set. Called once, when the type is made.
 pub fn without_inline_values(class: &Ref) {

@@ -7,9 +7,10 @@ use crate::attribute;
 use crate::imports::imports;
 use crate::native::types::TypeBuilder;
 use crate::native::{Raised, Ref, Result, boolean, raised};
-use crate::sync::{derived, loop_bound, waiter_queue};
+use crate::sync::derived::{self, missing};
+use crate::sync::{loop_bound, waiter_queue};
 
-use super::fields::{fields, missing};
+use super::fields::fields;
 use super::finished;
 
 /// Gives a type the attributes.

@@ -5,9 +5,9 @@ use std::cell::Cell;
 use pyo3::ffi;
 
 use crate::compat::own_attributes;
-use crate::native::{Raised, Ref, Result, Slot, raise_text, string, text_of};
+use crate::native::{Raised, Ref, Result, Slot};
 use crate::statics::{TypeCell, unset};
-use crate::sync::derived;
+use crate::sync::derived::{self, missing};
 
 /// The type `roundelay.Queue`.
 pub static QUEUE: TypeCell = unset();
@@ -125,22 +125,6 @@ impl QueueFields {
             .get()
             .map_or_else(|| missing(queue, "_queue"), Ok)
     }
-}
-
-/// Raises what reading an attribute raises that was never set.
-#[cold]
-pub fn missing<T>(queue: &Ref, attribute: &str) -> Result<T> {
-    // SAFETY: a live object has a live type.
-    let class = unsafe { Ref::borrowed(queue.type_ptr().cast()) };
-    let name = class.getattr(&string("__name__")?)?;
-    // SAFETY: a static exception class.
-    raise_text(
-        unsafe { ffi::PyExc_AttributeError },
-        &format!(
-            "'{}' object has no attribute '{attribute}'",
-            text_of(&name)?
-        ),
-    )
 }
 
 /// Raises `asyncio.QueueEmpty`, `QueueFull` or `QueueShutDown`.

@@ -120,3 +120,19 @@ pub unsafe fn fields<F>(object: &Ref) -> &F {
     // the object.
     unsafe { &*object.as_ptr().cast::<u8>().add(BODY).cast::<F>() }
 }
+
+/// Raises what reading an attribute raises that was never set.
+#[cold]
+pub fn missing<T>(object: &Ref, attribute: &str) -> Result<T> {
+    // SAFETY: a live object has a live type.
+    let class = unsafe { Ref::borrowed(object.type_ptr().cast()) };
+    let name = class.getattr(&string("__name__")?)?;
+    // SAFETY: a static exception class.
+    raise_text(
+        unsafe { ffi::PyExc_AttributeError },
+        &format!(
+            "'{}' object has no attribute '{attribute}'",
+            text_of(&name)?
+        ),
+    )
+}

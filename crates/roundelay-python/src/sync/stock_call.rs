@@ -55,3 +55,30 @@ pub fn one_optional<'a>(args: &Args<'a>, name: &str) -> Option<Option<&'a Ref>> 
         _ => None,
     }
 }
+
+/// The arguments of a call, by the names of the parameters, the first `required` of which have no default;
+/// nothing if the call is another.
+#[inline]
+pub fn bound<'a, const N: usize>(
+    args: &Args<'a>,
+    names: [&str; N],
+    required: usize,
+) -> Option<[Option<&'a Ref>; N]> {
+    let mut bound = [None; N];
+    if args.positional.len() > N {
+        return None;
+    }
+    for (place, value) in bound.iter_mut().zip(args.positional) {
+        *place = Some(value);
+    }
+    for (name, value) in args.keyword_items() {
+        let place = names
+            .iter()
+            .position(|candidate| matches(&name, candidate))?;
+        if bound[place].replace(value).is_some() {
+            return None;
+        }
+    }
+    let complete = bound[..required].iter().all(Option::is_some);
+    complete.then_some(bound)
+}

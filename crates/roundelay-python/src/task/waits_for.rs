@@ -20,7 +20,7 @@ use super::object::TASK;
 const LONGEST_CHAIN: usize = 100_000;
 
 /// Classes that tasks wait at, and what each is called. A class of the user's is found by its base.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 10] = [
     ("Lock", "lock"),
     ("Event", "event"),
     ("Condition", "condition"),
@@ -29,6 +29,8 @@ const PLACES: [(&str, &str); 8] = [
     ("Queue", "queue"),
     ("TaskGroup", "task group"),
     ("Timeout", "timeout"),
+    ("StreamReader", "stream"),
+    ("StreamWriter", "stream"),
 ];
 
 /// Where the walk along the awaiters ended.
