@@ -124,6 +124,10 @@ names! {
     join = c"join";
     partial = c"partial";
     startswith = c"startswith";
+    create_connection = c"create_connection";
+    create_server = c"create_server";
+    create_unix_connection = c"create_unix_connection";
+    create_unix_server = c"create_unix_server";
     drain_helper = c"_drain_helper";
     feed_data = c"feed_data";
     feed_eof = c"feed_eof";

@@ -4,7 +4,7 @@
 //! [`reader`] makes the reader's type and has what feeds it, [`reader_fields`] says what a reader is made of,
 //! [`buffer`] where its bytes are; [`reads`] and [`until`] have the coroutines that read. [`writer`] and
 //! [`drain`] are the writer, [`protocol`] and [`protocol_fields`] what stands between both and a transport,
-//! [`functions`] opens connections.
+//! [`functions`] opens connections, [`rebound`] has what runs asyncio's own code.
 //!
 //! Everything here takes the short way only where nothing of an object is the user's (see
 //! [`crate::compat::unchanged`]), and asyncio's own method otherwise, which finds each of its attributes.
@@ -18,6 +18,7 @@ mod protocol_fields;
 mod reader;
 mod reader_fields;
 mod reads;
+mod rebound;
 mod search;
 mod until;
 mod writer;

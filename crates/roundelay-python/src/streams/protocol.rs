@@ -18,11 +18,11 @@ use crate::sync::{derived, stock_call};
 use crate::{init_slot, method, method0};
 
 use super::drain;
-use super::functions::with_classes;
 use super::protocol_fields::{
     self, PROTOCOL, ProtocolFields, REFERENCES, UNCHANGED, fields, plain,
 };
 use super::reader;
+use super::rebound::with_globals;
 
 /// asyncio's own class and methods.
 struct Stock {
@@ -94,7 +94,7 @@ pub fn make_type(writer: &Ref) -> Result<Ref> {
     let class = protocol_fields::add_attributes(builder).build(Some(&base))?;
     PROTOCOL.set(type_of_class(&class));
     function::add_method(&class, &drain::DRAIN_HELPER)?;
-    let connection_made = with_classes(
+    let connection_made = with_globals(
         &stock("connection_made")?,
         &[(c"StreamWriter", writer.clone())],
     )?;

@@ -18,7 +18,7 @@ use super::attributes::missing;
 use super::drain;
 
 /// The type `roundelay.StreamWriter`.
-static WRITER: TypeCell = unset();
+pub static WRITER: TypeCell = unset();
 
 /// What the native methods rely on.
 static UNCHANGED: Unchanged = Unchanged::new(
