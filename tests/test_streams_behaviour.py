@@ -246,7 +246,7 @@ def test_drain_waits_for_room(aio: Any, see: Any) -> None:
 def test_drain_lets_others_run_when_closing(aio: Any, see: Any) -> None:
     async def main() -> None:
         cast = Cast(aio)
-        _, writer, protocol, transport = connected(aio, cast.note)
+        _, writer, protocol, _ = connected(aio, cast.note)
         writer.close()
         aio.get_running_loop().call_soon(protocol.connection_lost, None)
         cast.start("one", writer.drain)
@@ -427,10 +427,10 @@ def test_debug_mode(aio: Any, see: Any) -> None:
 @same_in_every_mixture
 def test_writers_that_nobody_closed(aio: Any, see: Any) -> None:
     async def main() -> None:
-        reader, writer, _, _ = connected(aio, see)
+        _, writer, _, _ = connected(aio, see)
         del writer
         see("dropped")
-        reader, writer, _, transport = connected(aio, see)
+        _, writer, _, _ = connected(aio, see)
         writer.close()
         del writer
         see("closed and dropped")

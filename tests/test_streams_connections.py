@@ -262,7 +262,11 @@ def test_a_derived_reader_from_before_install_is_used_after() -> None:
 
 @pytest.mark.parametrize("way", ["stock", "installed"])
 def test_subprocesses(way: str) -> None:
-    program = "import sys; [print(line.upper(), end='', flush=True) for line in sys.stdin]; print('!', file=sys.stderr)"
+    program = (
+        "import sys\n"
+        "for line in sys.stdin: print(line.upper(), end='', flush=True)\n"
+        "print('!', file=sys.stderr)\n"
+    )
 
     async def main(aio: Any) -> list[Any]:
         process = await asyncio.create_subprocess_exec(
@@ -273,7 +277,8 @@ def test_subprocesses(way: str) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         seen: list[Any] = [type(process.stdout) is roundelay.StreamReader]
         for line in (b"one\n", b"two\n"):
             process.stdin.write(line)

@@ -1,4 +1,4 @@
-"""Names, shapes and copies of the stream classes, and what tasks that read or drain say that they wait for."""
+"""Names, shapes and copies of the stream classes, and what tasks that read or drain say of themselves."""
 
 import asyncio
 import asyncio.streams
@@ -20,6 +20,12 @@ from support.streams import connected
 CLASSES = [name for name in STREAMS if name.startswith("Stream")]
 FUNCTIONS = [name for name in STREAMS if name not in CLASSES]
 STOCK = {name: getattr(asyncio.streams, name) for name in STREAMS}
+
+
+# 3.11 has no mark by which inspect would know ours.
+is_coroutine_function: Any = (
+    inspect.iscoroutinefunction if sys.version_info >= (3, 12) else asyncio.iscoroutinefunction
+)
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +50,12 @@ def test_classes_are_asyncios(name: str) -> None:
     native, stock = getattr(roundelay, name), STOCK[name]
     assert issubclass(native, stock)
     assert (native.__name__, native.__module__) == (name, "asyncio.streams")
-    assert str(inspect.signature(native)).replace("65536", "65536") == str(inspect.signature(stock))
+    assert str(inspect.signature(native)) == str(inspect.signature(stock))
     public = {key for key in vars(stock) if not key.startswith("_")}
     assert public <= set(dir(native))
     for key in public:
         ours, theirs = getattr(native, key), getattr(stock, key)
-        assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs), key
+        assert is_coroutine_function(ours) == is_coroutine_function(theirs), key
         assert callable(ours) == callable(theirs)
 
 
@@ -59,8 +65,7 @@ def test_functions_are_asyncios(name: str) -> None:
     assert inspect.signature(native) == inspect.signature(stock)
     assert native.__doc__ == stock.__doc__
     assert native.__module__ == stock.__module__
-    assert asyncio.iscoroutinefunction(native) if sys.version_info < (3, 14) else True
-    assert inspect.iscoroutinefunction(native)
+    assert is_coroutine_function(native)
     assert pickle.loads(pickle.dumps(native)) is native
     roundelay.install()
     assert pickle.loads(pickle.dumps(native)) is native

@@ -1,4 +1,4 @@
-"""Streams of which something is the user's: derived classes, patched classes, attributes set on one object."""
+"""Streams of which something is the user's: derived and patched classes, attributes set on one object."""
 
 import asyncio
 from typing import Any

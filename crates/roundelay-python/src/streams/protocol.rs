@@ -15,7 +15,7 @@ use crate::native::{Args, Ref, Result, boolean, none, string};
 use crate::statics::Once;
 use crate::sync::waiter_queue::WaiterQueue;
 use crate::sync::{derived, stock_call};
-use crate::{init_slot, method, method0};
+use crate::{init_slot, method0, method1};
 
 use super::drain;
 use super::protocol_fields::{
@@ -55,32 +55,32 @@ pub fn make_type(writer: &Ref) -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        method!(
+        method1!(
             c"connection_lost",
             connection_lost,
             c"connection_lost($self, /, exc)\n--\n\nTell the reader and whoever drains or waits for the end."
         ),
-        method!(
+        method1!(
             c"data_received",
             data_received,
             c"data_received($self, /, data)\n--\n\nFeed the reader."
         ),
-        method!(
+        method0!(
             c"eof_received",
             eof_received,
             c"eof_received($self, /)\n--\n\nTell the reader that no more data will come."
         ),
-        method!(
+        method0!(
             c"pause_writing",
             pause_writing,
             c"pause_writing($self, /)\n--\n\nHave whoever drains wait from now on."
         ),
-        method!(
+        method0!(
             c"resume_writing",
             resume_writing,
             c"resume_writing($self, /)\n--\n\nWake whoever drains."
         ),
-        method!(
+        method1!(
             c"_get_close_waiter",
             get_close_waiter,
             c"_get_close_waiter($self, /, stream)\n--\n\n"
@@ -164,69 +164,58 @@ fn stock_init(protocol: &Ref, args: &Args<'_>) -> Result<()> {
     args.pass_on_behind(protocol, &STOCK.get().init).map(drop)
 }
 
-fn data_received(protocol: &Ref, args: Args<'_>) -> Result<Ref> {
-    if let Some(data) = stock_call::one_optional(&args, "data").flatten()
-        && let Some(own) = plain(protocol)
-    {
-        if let Some(reader) = own.reader()? {
-            reader::feed_data(&reader, data)?;
-        }
-        return Ok(none());
+fn data_received(protocol: &Ref, data: &Ref) -> Result<Ref> {
+    let Some(own) = plain(protocol) else {
+        return STOCK.get().data_received.call([protocol, data]);
+    };
+    if let Some(reader) = own.reader()? {
+        reader::feed_data(&reader, data)?;
     }
-    args.pass_on_behind(protocol, &STOCK.get().data_received)
+    Ok(none())
 }
 
-fn eof_received(protocol: &Ref, args: Args<'_>) -> Result<Ref> {
-    if args.is_empty()
-        && let Some(own) = plain(protocol)
-    {
-        if let Some(reader) = own.reader()? {
+fn eof_received(protocol: &Ref) -> Result<Ref> {
+    let Some(own) = plain(protocol) else {
+        return STOCK.get().eof_received.call([protocol]);
+    };
+    if let Some(reader) = own.reader()? {
+        reader::feed_eof(&reader)?;
+    }
+    // Over TLS there is no half of a connection to keep.
+    Ok(boolean(!own.over_ssl.get()))
+}
+
+fn get_close_waiter(protocol: &Ref, stream: &Ref) -> Result<Ref> {
+    match plain(protocol).and_then(|own| own.closed.get()) {
+        Some(closed) => Ok(closed),
+        None => STOCK.get().get_close_waiter.call([protocol, stream]),
+    }
+}
+
+fn connection_lost(protocol: &Ref, exception: &Ref) -> Result<Ref> {
+    let plain = plain(protocol).and_then(|own| Some((own, own.closed.get()?)));
+    let Some((own, closed)) = plain else {
+        return STOCK.get().connection_lost.call([protocol, exception]);
+    };
+    if let Some(reader) = own.reader()? {
+        if exception.is_none() {
             reader::feed_eof(&reader)?;
+        } else {
+            reader::set_exception(&reader, exception)?;
         }
-        // Over TLS there is no half of a connection to keep.
-        return Ok(boolean(!own.over_ssl.get()));
     }
-    args.pass_on_behind(protocol, &STOCK.get().eof_received)
-}
-
-fn get_close_waiter(protocol: &Ref, args: Args<'_>) -> Result<Ref> {
-    if stock_call::one_optional(&args, "stream")
-        .flatten()
-        .is_some()
-        && let Some(closed) = plain(protocol).and_then(|own| own.closed.get())
-    {
-        return Ok(closed);
+    if !any::is_done(&closed)? {
+        finish(&closed, exception)?;
     }
-    args.pass_on_behind(protocol, &STOCK.get().get_close_waiter)
-}
-
-fn connection_lost(protocol: &Ref, args: Args<'_>) -> Result<Ref> {
-    if let Some(exception) = stock_call::one_optional(&args, "exc").flatten()
-        && let Some(own) = plain(protocol)
-        && let Some(closed) = own.closed.get()
-    {
-        let reader = own.reader()?;
-        if let Some(reader) = reader {
-            if exception.is_none() {
-                reader::feed_eof(&reader)?;
-            } else {
-                reader::set_exception(&reader, exception)?;
-            }
-        }
-        if !any::is_done(&closed)? {
-            finish(&closed, exception)?;
-        }
-        own.connection_lost.set(true);
-        if own.paused.get() {
-            for_each_waiter(own, |waiter| finish(waiter, exception))?;
-        }
-        drop(own.reader_reference.take());
-        own.stream_writer.set(none());
-        drop(own.task.take());
-        drop(own.transport.take());
-        return Ok(none());
+    own.connection_lost.set(true);
+    if own.paused.get() {
+        for_each_waiter(own, |waiter| finish(waiter, exception))?;
     }
-    args.pass_on_behind(protocol, &STOCK.get().connection_lost)
+    drop(own.reader_reference.take());
+    own.stream_writer.set(none());
+    drop(own.task.take());
+    drop(own.transport.take());
+    Ok(none())
 }
 
 /// Finishes a future as the connection ended.
@@ -253,8 +242,8 @@ fn for_each_waiter(own: &ProtocolFields, finish: impl Fn(&Ref) -> Result<()>) ->
 }
 
 /// The fields, if `pause_writing` or `resume_writing` has nothing to say but to this very object.
-fn quiet<'a>(protocol: &'a Ref, args: &Args<'_>) -> Result<Option<&'a ProtocolFields>> {
-    let Some(own) = plain(protocol).filter(|_| args.is_empty()) else {
+fn quiet(protocol: &Ref) -> Result<Option<&ProtocolFields>> {
+    let Some(own) = plain(protocol) else {
         return Ok(None);
     };
     match own.event_loop.get() {
@@ -263,23 +252,23 @@ fn quiet<'a>(protocol: &'a Ref, args: &Args<'_>) -> Result<Option<&'a ProtocolFi
     }
 }
 
-fn pause_writing(protocol: &Ref, args: Args<'_>) -> Result<Ref> {
-    match quiet(protocol, &args)? {
+fn pause_writing(protocol: &Ref) -> Result<Ref> {
+    match quiet(protocol)? {
         Some(own) if !own.paused.get() => {
             own.paused.set(true);
             Ok(none())
         }
-        _ => args.pass_on(&inherited(protocol, "pause_writing")?),
+        _ => inherited(protocol, "pause_writing")?.call([]),
     }
 }
 
-fn resume_writing(protocol: &Ref, args: Args<'_>) -> Result<Ref> {
-    match quiet(protocol, &args)? {
+fn resume_writing(protocol: &Ref) -> Result<Ref> {
+    match quiet(protocol)? {
         Some(own) if own.paused.get() => {
             own.paused.set(false);
             for_each_waiter(own, |waiter| any::set_result(waiter, none()))?;
             Ok(none())
         }
-        _ => args.pass_on(&inherited(protocol, "resume_writing")?),
+        _ => inherited(protocol, "resume_writing")?.call([]),
     }
 }

@@ -12,7 +12,7 @@ use crate::imports::names;
 use crate::native::types::type_of_class;
 use crate::native::{Args, Raised, Ref, Result, boolean, integer, none, string, take_raised};
 use crate::sync::{derived, stock_call};
-use crate::{init_slot, method, method0};
+use crate::{init_slot, method0, method1};
 
 use super::buffer::contents;
 use super::reader_fields::{
@@ -56,42 +56,42 @@ pub fn make_type() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        method!(
+        method0!(
             c"exception",
             exception_method,
             c"exception($self, /)\n--\n\nThe exception that reading will raise, or None."
         ),
-        method!(
+        method1!(
             c"set_exception",
             set_exception_method,
             c"set_exception($self, /, exc)\n--\n\nHave reading raise an exception from now on."
         ),
-        method!(
+        method1!(
             c"set_transport",
             set_transport_method,
             c"set_transport($self, /, transport)\n--\n\nName the transport to pause while there is too much data."
         ),
-        method!(
+        method1!(
             c"feed_data",
             feed_data_method,
             c"feed_data($self, /, data)\n--\n\nAdd data, and wake whoever waits for it."
         ),
-        method!(
+        method0!(
             c"feed_eof",
             feed_eof_method,
             c"feed_eof($self, /)\n--\n\nSay that no more data will come, and wake whoever waits for it."
         ),
-        method!(
+        method0!(
             c"at_eof",
             at_eof,
             c"at_eof($self, /)\n--\n\nReturn True if the buffer is empty and 'feed_eof' was called."
         ),
-        method!(
+        method0!(
             c"_wakeup_waiter",
             wakeup_waiter,
             c"_wakeup_waiter($self, /)\n--\n\nWakeup read*() functions waiting for data or EOF."
         ),
-        method!(
+        method0!(
             c"_maybe_resume_transport",
             maybe_resume_transport,
             c"_maybe_resume_transport($self, /)\n--\n\n"
@@ -155,18 +155,11 @@ pub fn is_debug(event_loop: &Ref) -> Result<bool> {
     event_loop.call_method(&names().get_debug, [])?.truthy()
 }
 
-/// The only argument of a method that takes one, called `name`.
-fn only<'a>(args: &Args<'a>, name: &str) -> Option<&'a Ref> {
-    stock_call::one_optional(args, name).flatten()
-}
-
-fn feed_data_method(reader: &Ref, args: Args<'_>) -> Result<Ref> {
-    match only(&args, "data") {
-        Some(data) if is_plain(reader) && data.is_exact(&raw mut ffi::PyBytes_Type) => {
-            feed(reader, fields(reader), data)
-        }
-        _ => args.pass_on_behind(reader, &STOCK.get().feed_data),
+fn feed_data_method(reader: &Ref, data: &Ref) -> Result<Ref> {
+    if data.is_exact(&raw mut ffi::PyBytes_Type) && is_plain(reader) {
+        return feed(reader, fields(reader), data);
     }
+    STOCK.get().feed_data.call([reader, data])
 }
 
 /// `reader.feed_data(data)`, whatever both are.
@@ -241,18 +234,17 @@ pub fn resume_if_drained(own: &ReaderFields) -> Result<()> {
 #[inline]
 fn plainly(
     reader: &Ref,
-    args: &Args<'_>,
     stock: fn(&Stock) -> &Ref,
     native: impl FnOnce(&ReaderFields) -> Result<Ref>,
 ) -> Result<Ref> {
-    if args.is_empty() && is_plain(reader) {
+    if is_plain(reader) {
         return native(fields(reader));
     }
-    args.pass_on_behind(reader, stock(STOCK.get()))
+    stock(STOCK.get()).call([reader])
 }
 
-fn feed_eof_method(reader: &Ref, args: Args<'_>) -> Result<Ref> {
-    plainly(reader, &args, |stock| &stock.feed_eof, end)
+fn feed_eof_method(reader: &Ref) -> Result<Ref> {
+    plainly(reader, |stock| &stock.feed_eof, end)
 }
 
 /// `reader.feed_eof()`, whatever the reader is.
@@ -268,37 +260,33 @@ fn end(own: &ReaderFields) -> Result<Ref> {
     wake(own).map(|()| none())
 }
 
-fn at_eof(reader: &Ref, args: Args<'_>) -> Result<Ref> {
+fn at_eof(reader: &Ref) -> Result<Ref> {
     plainly(
         reader,
-        &args,
         |stock| &stock.at_eof,
         |own| Ok(boolean(own.eof.get() && own.buffer.len() == 0)),
     )
 }
 
-fn wakeup_waiter(reader: &Ref, args: Args<'_>) -> Result<Ref> {
+fn wakeup_waiter(reader: &Ref) -> Result<Ref> {
     plainly(
         reader,
-        &args,
         |stock| &stock.wakeup_waiter,
         |own| wake(own).map(|()| none()),
     )
 }
 
-fn maybe_resume_transport(reader: &Ref, args: Args<'_>) -> Result<Ref> {
+fn maybe_resume_transport(reader: &Ref) -> Result<Ref> {
     plainly(
         reader,
-        &args,
         |stock| &stock.maybe_resume_transport,
         |own| resume_if_drained(own).map(|()| none()),
     )
 }
 
-fn exception_method(reader: &Ref, args: Args<'_>) -> Result<Ref> {
+fn exception_method(reader: &Ref) -> Result<Ref> {
     plainly(
         reader,
-        &args,
         |stock| &stock.exception,
         |own| Ok(own.exception.get().unwrap_or_else(none)),
     )
@@ -316,11 +304,11 @@ pub fn exception(reader: &Ref) -> Result<Option<Ref>> {
     }
 }
 
-fn set_exception_method(reader: &Ref, args: Args<'_>) -> Result<Ref> {
-    match only(&args, "exc") {
-        Some(exception) if is_plain(reader) => fail(fields(reader), exception),
-        _ => args.pass_on_behind(reader, &STOCK.get().set_exception),
+fn set_exception_method(reader: &Ref, exception: &Ref) -> Result<Ref> {
+    if is_plain(reader) {
+        return fail(fields(reader), exception);
     }
+    STOCK.get().set_exception.call([reader, exception])
 }
 
 /// `reader.set_exception(exception)`, whatever the reader is.
@@ -344,14 +332,12 @@ fn fail(own: &ReaderFields, exception: &Ref) -> Result<Ref> {
     Ok(none())
 }
 
-fn set_transport_method(reader: &Ref, args: Args<'_>) -> Result<Ref> {
-    match only(&args, "transport") {
-        Some(transport) if is_plain(reader) && !fields(reader).transport.is_some() => {
-            if !transport.is_none() {
-                fields(reader).transport.set(transport.clone());
-            }
-            Ok(none())
-        }
-        _ => args.pass_on_behind(reader, &STOCK.get().set_transport),
+fn set_transport_method(reader: &Ref, transport: &Ref) -> Result<Ref> {
+    if !is_plain(reader) || fields(reader).transport.is_some() {
+        return STOCK.get().set_transport.call([reader, transport]);
     }
+    if !transport.is_none() {
+        fields(reader).transport.set(transport.clone());
+    }
+    Ok(none())
 }

@@ -10,7 +10,7 @@ use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, none, string};
 use crate::statics::{Once, TypeCell, unset};
 use crate::sync::{derived, stock_call};
-use crate::{attribute, init_slot, method, method0, optional_attribute, slot_attribute};
+use crate::{attribute, init_slot, method, method0, method1, optional_attribute, slot_attribute};
 
 use crate::compat::unchanged::Unchanged;
 
@@ -102,22 +102,22 @@ pub fn make_type() -> Result<Ref> {
     )?
     .slot(init_slot!(init))
     .methods([
-        method!(
+        method1!(
             c"write",
             write,
             c"write($self, /, data)\n--\n\nSend data, now or as soon as possible."
         ),
-        method!(
+        method1!(
             c"writelines",
             write_lines,
             c"writelines($self, /, data)\n--\n\nSend what each item of an iterable holds."
         ),
-        method!(
+        method0!(
             c"close",
             close,
             c"close($self, /)\n--\n\nClose the transport once everything is sent."
         ),
-        method!(
+        method0!(
             c"is_closing",
             is_closing,
             c"is_closing($self, /)\n--\n\nWhether the transport is closed or about to be."
@@ -173,51 +173,45 @@ fn init(writer: &Ref, args: Args<'_>) -> Result<()> {
     args.pass_on_behind(writer, &STOCK.get().init).map(drop)
 }
 
-/// The transport of a writer that is plain, if the call is one that native code understands.
+/// The transport of a writer that is plain.
 #[inline]
-fn transport(writer: &Ref, understood: bool) -> Option<Ref> {
-    plain(writer)
-        .filter(|_| understood)
-        .and_then(|own| own.transport.get())
+fn transport(writer: &Ref) -> Option<Ref> {
+    plain(writer)?.transport.get()
 }
 
-fn write(writer: &Ref, args: Args<'_>) -> Result<Ref> {
-    if let Some(data) = stock_call::one_optional(&args, "data").flatten()
-        && let Some(transport) = transport(writer, true)
-    {
-        transport.call_method(&names().write, [data])?;
-        return Ok(none());
-    }
-    args.pass_on_behind(writer, &STOCK.get().write)
+fn write(writer: &Ref, data: &Ref) -> Result<Ref> {
+    let Some(transport) = transport(writer) else {
+        return STOCK.get().write.call([writer, data]);
+    };
+    transport.call_method(&names().write, [data])?;
+    Ok(none())
 }
 
-fn write_lines(writer: &Ref, args: Args<'_>) -> Result<Ref> {
-    if let Some(data) = stock_call::one_optional(&args, "data").flatten()
-        && let Some(transport) = transport(writer, true)
-    {
-        transport.call_method(&names().writelines, [data])?;
-        return Ok(none());
-    }
-    args.pass_on_behind(writer, &STOCK.get().writelines)
+fn write_lines(writer: &Ref, data: &Ref) -> Result<Ref> {
+    let Some(transport) = transport(writer) else {
+        return STOCK.get().writelines.call([writer, data]);
+    };
+    transport.call_method(&names().writelines, [data])?;
+    Ok(none())
 }
 
-fn close(writer: &Ref, args: Args<'_>) -> Result<Ref> {
-    match transport(writer, args.is_empty()) {
+fn close(writer: &Ref) -> Result<Ref> {
+    match transport(writer) {
         Some(transport) => transport.call_method(&names().close, []),
-        None => args.pass_on_behind(writer, &STOCK.get().close),
+        None => STOCK.get().close.call([writer]),
     }
 }
 
-fn is_closing(writer: &Ref, args: Args<'_>) -> Result<Ref> {
-    match transport(writer, args.is_empty()) {
+fn is_closing(writer: &Ref) -> Result<Ref> {
+    match transport(writer) {
         Some(transport) => transport.call_method(&names().is_closing, []),
-        None => args.pass_on_behind(writer, &STOCK.get().is_closing),
+        None => STOCK.get().is_closing.call([writer]),
     }
 }
 
 fn get_extra_info(writer: &Ref, args: Args<'_>) -> Result<Ref> {
     if let Some([Some(name), default]) = stock_call::bound(&args, ["name", "default"], 1)
-        && let Some(transport) = transport(writer, true)
+        && let Some(transport) = transport(writer)
     {
         let default = default.cloned().unwrap_or_else(none);
         return transport.call_method(&names().get_extra_info, [name, &default]);
