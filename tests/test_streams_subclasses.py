@@ -72,6 +72,7 @@ def test_methods_are_called_through_self(aio: Any, see: Any, name: str) -> None:
         await writer.drain()
         protocol.connection_lost(OSError("lost"))
         await see.attempt_await(writer.drain())
+        writer.close()
 
     see.run(main())
 
