@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import socket
 import sys
 import warnings
@@ -83,6 +84,77 @@ def test_a_unix_socket(way: str, tmp_path: Path) -> None:
         await writer.wait_closed()
         server.close()
         await server.wait_closed()
+
+    run(way, main)
+
+
+@each_way
+def test_pipes(way: str) -> None:
+    async def main(aio: Any) -> None:
+        loop = asyncio.get_running_loop()
+        read_end, write_end = os.pipe()
+        reader = aio.StreamReader(loop=loop)
+        protocol = aio.StreamReaderProtocol(reader, loop=loop)
+        reading, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(read_end, "rb", 0))
+        writing, mixin = await loop.connect_write_pipe(
+            lambda: asyncio.streams.FlowControlMixin(loop=loop),
+            os.fdopen(write_end, "wb", 0),
+        )
+        writer = aio.StreamWriter(writing, mixin, None, loop)
+        sent = b"".join(b"line %d\n" % number for number in range(20_000))
+
+        async def write() -> None:
+            for start in range(0, len(sent), 5000):
+                writer.write(sent[start : start + 5000])
+                await writer.drain()
+            writer.close()
+
+        task = asyncio.ensure_future(write())
+        received = [line async for line in reader]
+        await task
+        assert b"".join(received) == sent
+        assert len(received) == 20_000
+        reading.close()
+        await aio.sleep(0)
+
+    run(way, main)
+
+
+@each_way
+def test_tls(way: str) -> None:
+    """From the start, and begun in the middle of a connection."""
+    test_utils = pytest.importorskip("test.test_asyncio.utils")
+
+    async def serve(reader: Any, writer: Any) -> None:
+        if await reader.readline() == b"STARTTLS\n":
+            writer.write(b"go on\n")
+            await writer.start_tls(test_utils.simple_server_sslcontext())
+        await echo(reader, writer)
+
+    async def main(aio: Any) -> None:
+        context = test_utils.simple_client_sslcontext()
+        for begin in ("at once", "later"):
+            tls = {"ssl": test_utils.simple_server_sslcontext()} if begin == "at once" else {}
+            server = await aio.start_server(serve, "127.0.0.1", 0, **tls)
+            address = server.sockets[0].getsockname()
+            tls = {"ssl": context} if begin == "at once" else {}
+            reader, writer = await aio.open_connection(*address, **tls)
+            assert type(reader) is aio.StreamReader
+            if begin == "later":
+                writer.write(b"STARTTLS\n")
+                assert await reader.readline() == b"go on\n"
+                await writer.start_tls(context)
+            else:
+                writer.write(b"\n")
+            assert writer.get_extra_info("sslcontext") is context
+            for size in (1, 100, 60_000):
+                writer.writelines([b"x" * size, b"\n"])
+                await writer.drain()
+                assert await reader.readline() == b"x" * size + b"\n"
+            writer.close()
+            await writer.wait_closed()
+            server.close()
+            await server.wait_closed()
 
     run(way, main)
 

@@ -1,4 +1,4 @@
-"""Whoever need not wait at a lock, a semaphore, a queue or an event is served without memory being taken."""
+"""Whoever need not wait at a lock, a queue, an event or a stream is served without memory being taken."""
 
 import asyncio
 import gc

@@ -1,7 +1,9 @@
-"""What can be done with locks, semaphores, queues and events where nobody has to wait, round by round."""
+"""What can be done with locks, queues, events and streams where nobody has to wait, round by round."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
+
+from support.streams import connected
 
 # Says how often something is done, and looks at what was taken meanwhile.
 Rounds = Iterable[None]
@@ -104,12 +106,36 @@ async def stack(aio: Any, rounds: Rounds) -> None:
         await queue.get()
 
 
+async def stream_reads(aio: Any, rounds: Rounds) -> None:
+    reader = aio.StreamReader(loop=aio.get_running_loop())
+    # Read as a whole, so that nothing is made of it.
+    line = b"a line that is read again and again\n"
+    for _ in rounds:
+        reader.feed_data(line)
+        await reader.read(200)
+        reader.feed_data(line)
+        await reader.readexactly(36)
+        reader.feed_data(line)
+        await reader.readline()
+        reader.feed_data(line)
+        await reader.readuntil(b"again\n")
+
+
+async def stream_writes(aio: Any, rounds: Rounds) -> None:
+    _, writer, _, transport = connected(aio, lambda *_: None)
+    transport.write = lambda data: None
+    for _ in rounds:
+        writer.write(b"data")
+        await writer.drain()
+    writer.close()
+
+
 USES: dict[str, Use] = {
     use.__name__: use
     for use in (
         lock_as_context, lock_by_calls, semaphore_as_context, semaphore_by_calls, condition_as_context,
         event_that_is_set, event_set_and_cleared, queue, queue_with_a_limit, queue_without_waiting,
-        heap, stack,
+        heap, stack, stream_reads, stream_writes,
     )
 }  # fmt: skip
 
