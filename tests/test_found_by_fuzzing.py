@@ -88,3 +88,18 @@ def test_a_frame_that_handles_nothing_goes_on_handling_nothing(aio: ModuleType, 
         await see.attempt_await(task)
 
     see.run(main())
+
+
+@same_in_every_mixture
+def test_a_second_cancellation_of_a_wait_for_comes_after_the_first(aio: ModuleType, see: Witness) -> None:
+    """Up to 3.11, wait_for() waits for the end of what it cancels, and can be cancelled again meanwhile."""
+
+    async def main() -> None:
+        task = aio.create_task(aio.wait_for(aio.Event().wait(), 1))
+        await turns(aio, 2)
+        task.cancel("once")
+        await turns(aio, 1)
+        task.cancel("twice")
+        await see.attempt_await(task)
+
+    see.run(main())

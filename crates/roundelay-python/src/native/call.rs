@@ -262,6 +262,7 @@ unsafe fn handled_exception() -> Option<Ref> {
 }
 
 /// Whether the thread is inside an `except` or `finally` that handles an exception.
+#[cfg(Py_3_12)]
 #[inline]
 pub fn is_handling() -> bool {
     // SAFETY: attached.

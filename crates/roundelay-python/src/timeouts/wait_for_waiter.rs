@@ -7,7 +7,7 @@ use crate::coroutine::{AsyncDef, Flow, Frame, Sent};
 use crate::eventloop;
 use crate::future::any;
 use crate::imports::{imports, names};
-use crate::native::{Ref, Result, aside, raise_object};
+use crate::native::{Ref, Result, aside, raise_chained, raise_object, while_handling};
 use crate::waiting::wait::release_function;
 
 use super::cancel_and_wait::{cancel_and_wait, release_callback};
@@ -94,8 +94,12 @@ fn go_on(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
         }
         (WAITING, _) => give_up(frame, TIMED_OUT),
         (CANCELLED, sent) => {
-            drop(sent.value()?);
-            raise_object(frame.argument(CANCELLATION))
+            let cancellation = frame.argument(CANCELLATION);
+            if let Sent::Raised(exception) = sent {
+                // It comes while the first cancellation is being handled.
+                return while_handling(&cancellation, || raise_chained(exception));
+            }
+            raise_object(cancellation)
         }
         (_, sent) => end_of_cancelled(frame, sent),
     }
