@@ -21,9 +21,9 @@ pub fn names() -> &'static Names {
 
 macro_rules! names {
     ($($(#[$meta:meta])* $field:ident = $text:literal;)*) => {
-        /// Interned attribute names, and tuples of one keyword name.
+        /// Interned attribute names, tuples of one keyword name, and the `int` zero, of which there is only one.
         #[allow(missing_docs)]
-        pub struct Names { $(pub $field: Ref,)* pub kw_context: Ref, pub kw_msg: Ref, pub kw_loop: Ref }
+        pub struct Names { $(pub $field: Ref,)* pub kw_context: Ref, pub kw_msg: Ref, pub kw_loop: Ref, pub zero: Ref }
 
         impl Names {
             fn fetch() -> Result<Self> {
@@ -33,6 +33,7 @@ macro_rules! names {
                     kw_context: keyword(c"context")?,
                     kw_msg: keyword(c"msg")?,
                     kw_loop: keyword(c"loop")?,
+                    zero: crate::native::integer(0)?,
                 })
             }
         }

@@ -58,6 +58,7 @@ fn fill(module: &Ref) -> Result<()> {
     let sleep_function = sleep_call::make_types()?;
     coroutine::object::make_type()?;
     coroutine::wrapper::make_type()?;
+    coroutine::bound::make_type()?;
     coroutine::function::make_type()?;
     native::function::make_type()?;
     sync::copying::prepare(module)?;

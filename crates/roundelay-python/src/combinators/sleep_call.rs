@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
 use std::ptr;
 
 use pyo3::ffi;
@@ -13,7 +14,7 @@ use crate::future::iterator::thrown_exception;
 use crate::imports::imports;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
-use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::types::{TypeBuilder, WeakList, type_of_class};
 use crate::native::{
     Args, Ref, Result, Resumed, Slot, aside, boolean, none, raise, raise_object, string, tuple,
 };
@@ -33,6 +34,7 @@ static FREE: FreeList = FreeList::new(1024);
 struct SleepFunction {
     head: ffi::PyObject,
     vectorcall: Option<ffi::vectorcallfunc>,
+    weak: WeakList,
 }
 
 /// What `sleep(...)` returns: coroutine-like, nothing happens before it is awaited.
@@ -47,6 +49,7 @@ struct Sleep {
     used: Cell<bool>,
     /// See [`Pause`].
     pause: Cell<Pause>,
+    weak: WeakList,
 }
 
 /// A sleep of zero or less is one bare yield, for which the object itself is the iterator.
@@ -72,6 +75,7 @@ pub fn make_types() -> Result<Ref> {
         .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .doc(c"A sleep that has not begun; await it.")
         .collected(dealloc, traverse, clear)
+        .weakly_referable(offset_of!(Sleep, weak))
         .slot(unary_slot!(Py_am_await, begin))
         .slot(unary_slot!(Py_tp_iter, iterate))
         .slot((ffi::Py_am_send, am_send as *mut c_void))
@@ -100,22 +104,11 @@ pub fn make_types() -> Result<Ref> {
 }
 
 fn make_function() -> Result<Ref> {
-    let members = Box::leak(Box::new([
-        ffi::PyMemberDef {
-            name: c"__vectorcalloffset__".as_ptr(),
-            type_code: ffi::Py_T_PYSSIZET,
-            offset: std::mem::offset_of!(SleepFunction, vectorcall) as _,
-            flags: ffi::Py_READONLY,
-            doc: ptr::null(),
-        },
-        // SAFETY: an all-null entry ends the table.
-        unsafe { std::mem::zeroed() },
-    ]));
     let class = TypeBuilder::new(c"roundelay.SleepFunction", size_of::<SleepFunction>())
-        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_HAVE_VECTORCALL)
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
+        .called_at(offset_of!(SleepFunction, vectorcall))
+        .weakly_referable(offset_of!(SleepFunction, weak))
         .doc(c"sleep(delay, result=None)\n--\n\nCoroutine that completes after a given time (in seconds).")
-        .slot((ffi::Py_tp_members, members.as_mut_ptr().cast()))
-        .slot((ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void))
         .slot(unary_slot!(Py_tp_repr, function_repr))
         .attributes([
             attribute!(c"__name__", function_name),
@@ -370,6 +363,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
                 return Ok(());
             }
             ffi::PyObject_GC_UnTrack(slf.cast());
+            fields(Ref::view(&slf)).weak.clear(slf);
             clear_fields(Ref::view(&slf));
             FREE.recycle(slf);
         }

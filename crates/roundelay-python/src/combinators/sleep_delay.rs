@@ -3,6 +3,7 @@
 use pyo3::ffi;
 
 use crate::eventloop::LoopData;
+use crate::imports::names;
 #[cfg(Py_3_13)]
 use crate::native::raise;
 use crate::native::{Raised, Ref, Result};
@@ -10,6 +11,10 @@ use crate::native::{Raised, Ref, Result};
 /// Whether the delay is a number of the two exact types and not positive, which needs no call to see.
 #[inline]
 pub fn is_plainly_zero(delay: &Ref) -> bool {
+    // What is asked most.
+    if delay.is(&names().zero) {
+        return true;
+    }
     // SAFETY: live; exact types are checked before their values are read.
     unsafe {
         if ffi::PyLong_CheckExact(delay.as_ptr()) != 0 {
@@ -27,9 +32,9 @@ pub fn is_not_positive(delay: &Ref) -> Result<bool> {
     if is_plainly_zero(delay) {
         return Ok(true);
     }
-    let zero = crate::native::integer(0)?;
+    let zero = names().zero.as_ptr();
     // SAFETY: both live.
-    match unsafe { ffi::PyObject_RichCompareBool(delay.as_ptr(), zero.as_ptr(), ffi::Py_LE) } {
+    match unsafe { ffi::PyObject_RichCompareBool(delay.as_ptr(), zero, ffi::Py_LE) } {
         -1 => Err(Raised),
         value => Ok(value != 0),
     }

@@ -17,10 +17,14 @@ pub use thread_word::*;
 #[cfg(not(Py_3_14))]
 mod dict {
     use super::*;
+    use crate::compat::dict_entry::{self, Place};
     use crate::native::{check, import, string};
     use crate::statics::Once;
 
     static CURRENT: Once<Ref> = Once::new();
+
+    /// Where in it the loop is that ran last.
+    static PLACE: Place = Place::unknown();
 
     unsafe extern "C" {
         // Private, but exported by every version this file is compiled for.
@@ -40,7 +44,7 @@ mod dict {
     /// Finds what this version of CPython offers.
     pub fn probe() -> Result<()> {
         CURRENT.set(import(c"_asyncio")?.getattr(&string("_current_tasks")?)?);
-        Ok(())
+        dict_entry::probe()
     }
 
     /// What a new loop needs: nothing, the dict is filled when a task runs.
@@ -51,10 +55,17 @@ mod dict {
     /// Makes `task` the current one of `looop`, whatever was current before.
     #[inline]
     pub fn publish(looop: *mut ffi::PyObject, hash: ffi::Py_hash_t, task: &Ref) -> Result<()> {
-        // SAFETY: `looop` is live and `hash` its hash; the dict takes its own references.
-        check(unsafe {
-            _PyDict_SetItem_KnownHash(CURRENT.get().as_ptr(), looop, task.as_ptr(), hash)
-        })
+        let dict = CURRENT.get().as_ptr();
+        // SAFETY: `looop` is live and `hash` its hash; the dict takes its own references. Its keys are loops.
+        unsafe {
+            if let Some(previous) = PLACE.replace(dict, looop, task) {
+                drop(previous);
+                return Ok(());
+            }
+            check(_PyDict_SetItem_KnownHash(dict, looop, task.as_ptr(), hash))?;
+            PLACE.find(dict, looop);
+        }
+        Ok(())
     }
 
     /// The current task of a native loop, of which `hash` is the hash.

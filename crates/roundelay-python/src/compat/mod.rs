@@ -8,6 +8,8 @@ pub mod builtin_method;
 pub mod completion_behaviour;
 pub mod context;
 pub mod current;
+#[cfg(not(Py_3_14))]
+mod dict_entry;
 pub mod group_behaviour;
 pub mod instance_dict;
 pub mod kept_stop;

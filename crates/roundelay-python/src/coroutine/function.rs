@@ -8,18 +8,19 @@
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::ptr;
+use std::mem::offset_of;
 
 use pyo3::ffi;
 
 use crate::native::args::matches;
 use crate::native::function::pickled_by_name;
 use crate::native::trampoline::{guard, guard_object};
-use crate::native::types::{TypeBuilder, set_type_attribute, type_of_class};
+use crate::native::types::{TypeBuilder, WeakList, set_type_attribute, type_of_class};
 use crate::native::{Args, Raised, Ref, Result, Slot, check, dict, string, take_raised, tuple};
 use crate::statics::{TypeCell, unset};
 use crate::{attribute, method0, unary_slot};
 
+use super::bound;
 use super::definition::AsyncDef;
 use super::object::{self, SLOTS};
 
@@ -34,8 +35,11 @@ struct Function {
     owner: Cell<*mut ffi::PyTypeObject>,
     /// See [`make_collecting`].
     collects: Cell<bool>,
+    /// Whether `async with` calls it; see [`bound`].
+    entered: Cell<bool>,
     /// asyncio's own function.
     stock: Slot,
+    weak: WeakList,
 }
 
 fn fields(function: &Ref) -> &Function {
@@ -45,26 +49,11 @@ fn fields(function: &Ref) -> &Function {
 
 /// Makes the type.
 pub fn make_type() -> Result<()> {
-    let members = Box::leak(Box::new([
-        ffi::PyMemberDef {
-            name: c"__vectorcalloffset__".as_ptr(),
-            type_code: ffi::Py_T_PYSSIZET,
-            offset: std::mem::offset_of!(Function, vectorcall) as _,
-            flags: ffi::Py_READONLY,
-            doc: ptr::null(),
-        },
-        // SAFETY: an all-null entry ends the table.
-        unsafe { std::mem::zeroed() },
-    ]));
     let class = TypeBuilder::new(c"roundelay.coroutine_function", size_of::<Function>())
-        .flags(
-            ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-                | ffi::Py_TPFLAGS_HAVE_VECTORCALL
-                | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR,
-        )
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR)
         .collected(dealloc, traverse, clear)
-        .slot((ffi::Py_tp_members, members.as_mut_ptr().cast()))
-        .slot((ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void))
+        .called_at(offset_of!(Function, vectorcall))
+        .weakly_referable(offset_of!(Function, weak))
         .slot((ffi::Py_tp_descr_get, bind as *mut c_void))
         .slot((ffi::Py_tp_getattro, getattro as *mut c_void))
         .slot(unary_slot!(Py_tp_repr, repr))
@@ -124,6 +113,8 @@ pub fn add_method(class: &Ref, definition: &'static AsyncDef) -> Result<()> {
     // The class does not have it yet, so this is the base's.
     let function = make(definition, class.getattr(&name)?)?;
     fields(&function).owner.set(type_of_class(class));
+    let entered = ["__aenter__", "__aexit__"].contains(&definition.name);
+    fields(&function).entered.set(entered);
     class.setattr(&name, &function)
 }
 
@@ -135,60 +126,63 @@ unsafe extern "C" fn call(
 ) -> *mut ffi::PyObject {
     guard_object(|| {
         // SAFETY: the interpreter passes one vectorcall of a live callable.
-        let (function, args) = unsafe {
+        unsafe {
             let count = ffi::PyVectorcall_NARGS(flags) as usize;
-            (
-                Ref::view(&callable),
-                Args::from_fastcall(args, count, names),
-            )
-        };
-        let own = fields(function);
-        // SAFETY: set by `make` to a static.
-        let definition = unsafe { &*own.definition.get() };
-        if own.collects.get() {
-            return match args.positional {
-                [] => call_stock(own, &args),
-                [first, rest @ ..] => collect(definition, first, rest, &args),
-            };
+            let args = Args::from_fastcall(args, count, names);
+            call_with(Ref::view(&callable), &args)
         }
-        let owner = own.owner.get();
-        if let [slf] = args.positional
-            && definition.required == 0
-            && args.no_keywords()
-            && !owner.is_null()
-            && slf.is_instance(owner)
-        {
-            // Most calls are of this form.
-            let coroutine = object::make(definition)?;
-            object::fields(&coroutine).slots(1)[0].set(slf.clone());
+    })
+}
+
+/// A call of `function`.
+#[inline]
+pub(super) fn call_with(function: &Ref, args: &Args<'_>) -> Result<Ref> {
+    let own = fields(function);
+    // SAFETY: set by `make` to a static.
+    let definition = unsafe { &*own.definition.get() };
+    if own.collects.get() {
+        return match args.positional {
+            [] => call_stock(own, args),
+            [first, rest @ ..] => collect(definition, first, rest, args),
+        };
+    }
+    let owner = own.owner.get();
+    if let [slf] = args.positional
+        && definition.required == 0
+        && args.no_keywords()
+        && !owner.is_null()
+        && slf.is_instance(owner)
+    {
+        // Most calls are of this form.
+        let coroutine = object::make(definition)?;
+        object::fields(&coroutine).slots(1)[0].set(slf.clone());
+        return Ok(coroutine);
+    }
+    let own_arguments = if owner.is_null() {
+        Some(args.positional)
+    } else {
+        match args.positional {
+            [slf, rest @ ..] if slf.is_instance(owner) => Some(rest),
+            _ => None,
+        }
+    };
+    let first = usize::from(!owner.is_null());
+    if let Some(positional) = own_arguments
+        && positional.len() <= definition.positional
+        && (positional.len() >= definition.required || !args.no_keywords())
+    {
+        let coroutine = object::make(definition)?;
+        let slots = object::fields(&coroutine)
+            .slots(first + definition.parameters.len().max(definition.positional));
+        for (slot, value) in slots.iter().zip(args.positional) {
+            slot.set(value.clone());
+        }
+        if args.no_keywords() || keywords(definition, args, &slots[first..]) {
             return Ok(coroutine);
         }
-        let own_arguments = if owner.is_null() {
-            Some(args.positional)
-        } else {
-            match args.positional {
-                [slf, rest @ ..] if slf.is_instance(owner) => Some(rest),
-                _ => None,
-            }
-        };
-        let first = usize::from(!owner.is_null());
-        if let Some(positional) = own_arguments
-            && positional.len() <= definition.positional
-            && (positional.len() >= definition.required || !args.no_keywords())
-        {
-            let coroutine = object::make(definition)?;
-            let slots = object::fields(&coroutine)
-                .slots(first + definition.parameters.len().max(definition.positional));
-            for (slot, value) in slots.iter().zip(args.positional) {
-                slot.set(value.clone());
-            }
-            if args.no_keywords() || keywords(definition, &args, &slots[first..]) {
-                return Ok(coroutine);
-            }
-            discard(&coroutine);
-        }
-        call_stock(own, &args)
-    })
+        discard(&coroutine);
+    }
+    call_stock(own, args)
 }
 
 fn collect(
@@ -257,6 +251,10 @@ unsafe extern "C" fn bind(
     unsafe {
         if instance.is_null() || instance == ffi::Py_None() {
             return Ref::borrowed(slf).into_ptr();
+        }
+        let function = Ref::view(&slf);
+        if fields(function).entered.get() {
+            return guard_object(|| bound::make(function, Ref::view(&instance)));
         }
         crate::compat::PyMethod_New(slf, instance)
     }
@@ -345,6 +343,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
             ffi::PyObject_GC_UnTrack(slf.cast());
+            fields(Ref::view(&slf)).weak.clear(slf);
             drop(fields(Ref::view(&slf)).stock.take());
             crate::native::gc::release(slf);
         }

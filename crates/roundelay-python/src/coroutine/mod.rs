@@ -4,6 +4,7 @@
 //! time it is resumed. A [`function`] is the callable; a call of it makes an [`object`], which is
 //! coroutine-like and does nothing before it is awaited; [`drive`] resumes it.
 
+pub mod bound;
 mod definition;
 mod drive;
 pub mod function;

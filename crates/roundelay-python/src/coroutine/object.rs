@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
 
 use pyo3::ffi;
 
@@ -9,7 +10,7 @@ use crate::compat::kept_stop;
 use crate::imports::imports;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
-use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::types::{TypeBuilder, WeakList, type_of_class};
 use crate::native::{Ref, Result, Slot, aside, write_unraisable};
 use crate::statics::{TypeCell, unset};
 
@@ -70,6 +71,7 @@ pub struct Coroutine {
     pub kind: Cell<Awaiting>,
     /// How many of the slots may be filled, those in front.
     used: Cell<u8>,
+    weak: WeakList,
 }
 
 impl Coroutine {
@@ -126,6 +128,7 @@ pub fn make_type() -> Result<()> {
             .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
             .doc(c"A call of a native coroutine function; await it.")
             .collected(dealloc, traverse, clear)
+            .weakly_referable(offset_of!(Coroutine, weak))
             .slot((ffi::Py_tp_finalize, finalize as *mut c_void)),
     )
     .build(None)?;
@@ -229,6 +232,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
                 return Ok(());
             }
             ffi::PyObject_GC_UnTrack(slf.cast());
+            own.weak.clear(slf);
             // One that is closed has dropped them already.
             if !was_closed {
                 drop_references(own);

@@ -6,13 +6,13 @@
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::ptr;
+use std::mem::offset_of;
 
 use pyo3::ffi;
 
 use crate::native::method::Method;
 use crate::native::trampoline::{guard, guard_object};
-use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::types::{TypeBuilder, WeakList, type_of_class};
 use crate::native::{Args, Raised, Ref, Result, Slot, string, take_raised, text_of, tuple};
 use crate::statics::{TypeCell, unset};
 use crate::{attribute, method0, unary_slot};
@@ -37,6 +37,7 @@ pub struct Function {
     pub method: Cell<Option<&'static Method>>,
     /// asyncio's own function.
     stock: Slot,
+    weak: WeakList,
 }
 
 /// The fields of a function.
@@ -48,26 +49,11 @@ pub fn fields(function: &Ref) -> &Function {
 
 /// Makes the type.
 pub fn make_type() -> Result<()> {
-    let members = Box::leak(Box::new([
-        ffi::PyMemberDef {
-            name: c"__vectorcalloffset__".as_ptr(),
-            type_code: ffi::Py_T_PYSSIZET,
-            offset: std::mem::offset_of!(Function, vectorcall) as _,
-            flags: ffi::Py_READONLY,
-            doc: ptr::null(),
-        },
-        // SAFETY: an all-null entry ends the table.
-        unsafe { std::mem::zeroed() },
-    ]));
     let class = TypeBuilder::new(c"roundelay.function", size_of::<Function>())
-        .flags(
-            ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-                | ffi::Py_TPFLAGS_HAVE_VECTORCALL
-                | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR,
-        )
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR)
         .collected(dealloc, traverse, clear)
-        .slot((ffi::Py_tp_members, members.as_mut_ptr().cast()))
-        .slot((ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void))
+        .called_at(offset_of!(Function, vectorcall))
+        .weakly_referable(offset_of!(Function, weak))
         .slot((ffi::Py_tp_descr_get, bind as *mut c_void))
         .slot((ffi::Py_tp_getattro, getattro as *mut c_void))
         .slot(unary_slot!(Py_tp_repr, repr))
@@ -279,6 +265,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
             ffi::PyObject_GC_UnTrack(slf.cast());
+            fields(Ref::view(&slf)).weak.clear(slf);
             drop(fields(Ref::view(&slf)).stock.take());
             crate::native::gc::release(slf);
         }

@@ -1,5 +1,6 @@
 //! Building heap types from tables of slots, methods and attributes.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
@@ -82,6 +83,30 @@ impl TypeBuilder {
     pub fn members(mut self, members: impl IntoIterator<Item = ffi::PyMemberDef>) -> Self {
         self.members.extend(members);
         self
+    }
+
+    /// Lets instances be referred to weakly: `offset` is that of a [`WeakList`] in them.
+    pub fn weakly_referable(self, offset: usize) -> Self {
+        self.members([ffi::PyMemberDef {
+            name: c"__weaklistoffset__".as_ptr(),
+            type_code: ffi::Py_T_PYSSIZET,
+            offset: offset as _,
+            flags: ffi::Py_READONLY,
+            doc: ptr::null(),
+        }])
+    }
+
+    /// Lets instances be called: `offset` is that of their `Option<ffi::vectorcallfunc>`.
+    pub fn called_at(self, offset: usize) -> Self {
+        self.flags(ffi::Py_TPFLAGS_HAVE_VECTORCALL)
+            .slot((ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void))
+            .members([ffi::PyMemberDef {
+                name: c"__vectorcalloffset__".as_ptr(),
+                type_code: ffi::Py_T_PYSSIZET,
+                offset: offset as _,
+                flags: ffi::Py_READONLY,
+                doc: ptr::null(),
+            }])
     }
 
     /// Has the type pass for one that is written in Python: messages of the interpreter call it by its name
@@ -174,6 +199,24 @@ impl TypeBuilder {
 fn same_name(a: *const c_char, b: *const c_char) -> bool {
     // SAFETY: names in our tables are static texts that end with a null byte.
     unsafe { CStr::from_ptr(a) == CStr::from_ptr(b) }
+}
+
+/// The weak references to an object, of which the interpreter keeps account. All zero bytes are none.
+#[repr(transparent)]
+pub struct WeakList(Cell<*mut ffi::PyObject>);
+
+impl WeakList {
+    /// Has the weak references find nothing any more.
+    ///
+    /// # Safety
+    /// Called in `tp_dealloc` of `object`, whose list this is, before its fields are cleared.
+    #[inline]
+    pub unsafe fn clear(&self, object: *mut ffi::PyObject) {
+        if !self.0.get().is_null() {
+            // SAFETY: by the caller's contract.
+            unsafe { ffi::PyObject_ClearWeakRefs(object) };
+        }
+    }
 }
 
 /// The type object behind a reference to a class.

@@ -9,7 +9,7 @@ use crate::sync::waiter_queue::WaiterQueue;
 
 use super::fields::{Kind, fields, plain_kind};
 use super::finished;
-use super::operations::{get_nowait, is_empty, is_full, put_nowait, raise_shut_down, wake_next};
+use super::operations::{add, is_empty, is_full, raise_shut_down, take_out, wake_next};
 
 pub static GET: AsyncDef = AsyncDef {
     name: "get",
@@ -51,7 +51,7 @@ fn get(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
     drop(waiting.take());
     if !is_empty(&queue, kind)? {
         let item = match kind {
-            Some(_) => get_nowait(&queue, kind)?,
+            Some(_) => take_out(&queue, kind)?,
             None => queue.call_method(&names().get_nowait, [])?,
         };
         return Ok(Flow::Return(item));
@@ -80,11 +80,15 @@ fn put(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
         return wait(&queue, &own.event_loop, &own.putters, waiting);
     }
     let item = frame.argument(1);
-    let result = match kind {
-        Some(_) => put_nowait(&queue, kind, &item).map(|()| none()),
-        None => queue.call_method(&names().put_nowait, [&item]),
-    };
-    result.map(Flow::Return)
+    if kind.is_none() {
+        let result = queue.call_method(&names().put_nowait, [&item]);
+        return result.map(Flow::Return);
+    }
+    if own.shut_down.get() {
+        return raise_shut_down();
+    }
+    add(&queue, kind, &item)?;
+    Ok(Flow::Return(none()))
 }
 
 /// `join()`. Slot 0 is the queue.

@@ -89,6 +89,13 @@ pub fn put_nowait(queue: &Ref, kind: Option<Kind>, item: &Ref) -> Result<()> {
     if is_full(queue, kind)? {
         return raise_class(&imports().queue_full);
     }
+    add(queue, kind, item)
+}
+
+/// What is left of `put_nowait(item)` once there is known to be room.
+#[inline]
+pub fn add(queue: &Ref, kind: Option<Kind>, item: &Ref) -> Result<()> {
+    let own = fields(queue);
     match kind {
         Some(kind) => container::put(kind, &own.container(queue)?, item)?,
         None => drop(queue.call_method(&names().put_hook, [item])?),
@@ -107,6 +114,12 @@ pub fn get_nowait(queue: &Ref, kind: Option<Kind>) -> Result<Ref> {
         }
         return raise_class(&imports().queue_empty);
     }
+    take_out(queue, kind)
+}
+
+/// What is left of `get_nowait()` once there is known to be an item.
+#[inline]
+pub fn take_out(queue: &Ref, kind: Option<Kind>) -> Result<Ref> {
     let item = take(queue, kind)?;
     wake_next(queue, kind, &fields(queue).putters)?;
     Ok(item)
@@ -136,7 +149,7 @@ pub fn wake_next(queue: &Ref, kind: Option<Kind>, waiters: &Slot) -> Result<()> 
 /// Wakes the first waiter that is not done.
 #[inline]
 pub fn wake_first(waiters: &Slot) -> Result<()> {
-    if !waiters.is_some() {
+    if waiter_queue::is_nobody(waiters) {
         return Ok(());
     }
     while let Some(waiter) = pop(waiters) {

@@ -139,12 +139,10 @@ fn acquire_step(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
     match sent {
         Sent::Start => {
             if !own.locked.get() {
-                let free = match WaiterQueue::of(&own.waiters) {
-                    None => true,
-                    // Jumping the queue is fair if everyone in it was cancelled.
-                    Some(queue) => queue.all_cancelled()?,
-                };
-                if free {
+                // Jumping the queue is fair if everyone in it was cancelled.
+                if waiter_queue::is_nobody(&own.waiters)
+                    || WaiterQueue::of_or_new(&own.waiters)?.all_cancelled()?
+                {
                     own.locked.set(true);
                     return Ok(Flow::Return(none()));
                 }
@@ -215,6 +213,9 @@ fn release(own: &LockFields) -> Result<()> {
 /// Tells the first in the queue that it is its turn, unless it knows.
 #[inline]
 fn wake_up_first(own: &LockFields) -> Result<()> {
+    if waiter_queue::is_nobody(&own.waiters) {
+        return Ok(());
+    }
     let Some(first) = WaiterQueue::of(&own.waiters).and_then(|queue| queue.first()) else {
         return Ok(());
     };

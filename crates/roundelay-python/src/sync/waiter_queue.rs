@@ -195,6 +195,18 @@ impl WaiterQueue {
     }
 }
 
+/// Whether nobody is in the queue in `slot`.
+#[inline]
+pub fn is_nobody(slot: &Slot) -> bool {
+    let queue = slot.peek();
+    if queue.is_null() {
+        return true;
+    }
+    // SAFETY: slots that hold waiters hold objects of this type; nothing is called meanwhile.
+    let futures = unsafe { &(*queue.cast::<Queue>()).futures };
+    futures.borrow().as_ref().is_none_or(|all| all.is_empty())
+}
+
 /// Takes the future in `waiting` out of the queue in `slot`, and forgets it.
 #[inline]
 pub fn leave(slot: &Slot, waiting: &Slot) {
