@@ -11,26 +11,32 @@ use crate::native::{Raised, Ref, Result};
 /// Whether the delay is a number of the two exact types and not positive, which needs no call to see.
 #[inline]
 pub fn is_plainly_zero(delay: &Ref) -> bool {
+    compared(delay) == Some(true)
+}
+
+/// `delay <= 0` for a number of the two exact types.
+#[inline]
+fn compared(delay: &Ref) -> Option<bool> {
     // What is asked most.
     if delay.is(&names().zero) {
-        return true;
+        return Some(true);
     }
     // SAFETY: live; exact types are checked before their values are read.
     unsafe {
         if ffi::PyLong_CheckExact(delay.as_ptr()) != 0 {
             let mut overflow = 0;
             let value = ffi::PyLong_AsLongAndOverflow(delay.as_ptr(), &mut overflow);
-            return overflow < 0 || (overflow == 0 && value <= 0);
+            return Some(overflow < 0 || (overflow == 0 && value <= 0));
         }
-        ffi::PyFloat_CheckExact(delay.as_ptr()) != 0
-            && ffi::PyFloat_AS_DOUBLE(delay.as_ptr()) <= 0.0
+        (ffi::PyFloat_CheckExact(delay.as_ptr()) != 0)
+            .then(|| ffi::PyFloat_AS_DOUBLE(delay.as_ptr()) <= 0.0)
     }
 }
 
 /// `delay <= 0`
 pub fn is_not_positive(delay: &Ref) -> Result<bool> {
-    if is_plainly_zero(delay) {
-        return Ok(true);
+    if let Some(answer) = compared(delay) {
+        return Ok(answer);
     }
     let zero = names().zero.as_ptr();
     // SAFETY: both live.

@@ -71,9 +71,13 @@ mod dict {
     /// The current task of a native loop, of which `hash` is the hash.
     #[inline]
     pub fn running(looop: &Ref, hash: ffi::Py_hash_t) -> Result<Option<Ref>> {
-        // SAFETY: both live; what the dict returns is borrowed and counted at once.
+        let dict = CURRENT.get().as_ptr();
+        // SAFETY: both live; what the dict returns is borrowed and counted at once. Its keys are loops.
         unsafe {
-            let task = _PyDict_GetItem_KnownHash(CURRENT.get().as_ptr(), looop.as_ptr(), hash);
+            if let Some(task) = PLACE.get(dict, looop.as_ptr()) {
+                return Ok(Some(task));
+            }
+            let task = _PyDict_GetItem_KnownHash(dict, looop.as_ptr(), hash);
             if task.is_null() && crate::native::raised() {
                 return Err(crate::native::Raised);
             }

@@ -71,6 +71,23 @@ impl Place {
         }
     }
 
+    /// The value of `key`; nothing if the key is not where it was last.
+    ///
+    /// # Safety
+    /// As for [`Place::replace`].
+    #[inline]
+    pub unsafe fn get(&self, dict: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Ref> {
+        if !KNOWN.get() {
+            return None;
+        }
+        // SAFETY: the layout is known. An entry owns its value.
+        unsafe {
+            let entry = entry_at(dict, self.0.get())?;
+            ((*entry).key == key && !(*entry).value.is_null())
+                .then(|| Ref::borrowed((*entry).value))
+        }
+    }
+
     /// Looks where `key` is, for the next time.
     ///
     /// # Safety

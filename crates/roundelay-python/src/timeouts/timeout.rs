@@ -5,6 +5,7 @@ use std::mem::offset_of;
 
 use pyo3::ffi;
 
+use crate::compat::own_attributes;
 use crate::coroutine::function;
 use crate::eventloop;
 use crate::native::function::all_required;
@@ -60,7 +61,7 @@ pub fn fields(timeout: &Ref) -> &TimeoutFields {
 /// Makes the type.
 pub fn make_type() -> Result<Ref> {
     let base = derived::base(c"asyncio.timeouts", "Timeout")?;
-    let class = derived::builder::<TimeoutFields>(
+    let builder = derived::builder::<TimeoutFields>(
         c"asyncio.timeouts.Timeout",
         &base,
         &[
@@ -102,9 +103,12 @@ pub fn make_type() -> Result<Ref> {
         attribute!(c"_task", task, set_task),
         attribute!(c"_when", when, set_when),
         attribute!(c"_cancelling", cancelling, set_cancelling),
-    ])
-    .build(Some(&base))?;
+    ]);
+    #[cfg(Py_3_13)]
+    let builder = builder.slot((ffi::Py_tp_dealloc, dealloc as *mut std::ffi::c_void));
+    let class = builder.build(Some(&base))?;
     TIMEOUT.set(type_of_class(&class));
+    own_attributes::without_inline_values(&class);
     for definition in [&ENTER, &EXIT] {
         function::add_method(&class, definition)?;
     }
@@ -114,10 +118,41 @@ pub fn make_type() -> Result<Ref> {
 /// `Timeout(when)`
 #[inline]
 pub fn make(when: Option<Ref>) -> Result<Ref> {
+    #[cfg(not(Py_3_13))]
     // SAFETY: the type is made.
     let timeout = unsafe { crate::native::gc::generic_alloc(TIMEOUT.get()) }?;
+    #[cfg(Py_3_13)]
+    let timeout = {
+        // SAFETY: the type is made and this is its size.
+        let timeout = unsafe { FREE.allocate(TIMEOUT.get(), derived::size::<TimeoutFields>()) }?;
+        crate::native::gc::track(&timeout);
+        timeout
+    };
     fields(&timeout).when.put(when);
     Ok(timeout)
+}
+
+#[cfg(Py_3_13)]
+static FREE: crate::native::gc::FreeList = crate::native::gc::FreeList::new(1024);
+
+#[cfg(Py_3_13)]
+unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
+    crate::native::trampoline::guard((), || {
+        // SAFETY: called by the interpreter when the last reference is gone; the fields live until the end.
+        unsafe {
+            let own = &*std::ptr::from_ref(fields(Ref::view(&slf)));
+            let slots = [
+                &own.when,
+                &own.task,
+                &own.handle,
+                &own.event_loop,
+                &own.context,
+                &own.cancelling,
+            ];
+            derived::end(slf, TIMEOUT.get(), &FREE, &slots);
+        }
+        Ok(())
+    });
 }
 
 /// Whether none of its methods can be the user's.
