@@ -10,17 +10,18 @@ use crate::compat::layout::BODY;
 use crate::eventloop;
 use crate::future::object::{adjust_type, base_builder, end};
 use crate::future::{self, FutureBody, State, Waiter, collector, members, outcome};
-use crate::imports::{imports, names};
+use crate::imports::names;
 use crate::native::args::matches;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::guard;
 use crate::native::types::type_of_class;
-use crate::native::{Args, Ref, Result, Slot, boolean, list, none, raise_text, string};
+use crate::native::{Args, Ref, Result, Slot, boolean, check, list, none, raise_text, string};
 use crate::statics::{TypeCell, unset};
 use crate::task::object::forget_destroy_pending;
 use crate::{attribute, method};
 
 use super::create::ensure_future;
+use super::gather_outcome::{self, Outcome, make_cancelled_error, outcome_of};
 use super::gather_seen::Seen;
 
 /// The type of the future that `gather` returns.
@@ -38,6 +39,8 @@ struct GatherBody {
     children: Slot,
     /// The task that called `gather`, for call graphs.
     caller: Slot,
+    /// List of the results of the first children, see [`note_result`].
+    results: Slot,
     /// How many different children there are.
     count: Cell<usize>,
     /// How many of them are done.
@@ -175,41 +178,6 @@ fn adopt(outer: &Ref, child: &Ref, done: &mut Vec<Ref>) -> Result<()> {
     Ok(())
 }
 
-/// Outcome of a child, read without marking it as retrieved.
-enum Outcome {
-    Result(Ref),
-    Exception(Ref),
-    Cancelled,
-}
-
-fn outcome_of(child: &Ref) -> Result<Outcome> {
-    if let Some(fut) = future::native(child) {
-        return Ok(match fut.state.get() {
-            State::Cancelled => Outcome::Cancelled,
-            State::Failed => {
-                fut.log_traceback.set(false);
-                Outcome::Exception(fut.value.get().expect("a failed future has an exception"))
-            }
-            State::Finished | State::Pending => Outcome::Result(outcome::result(child)?),
-        });
-    }
-    if child.call_method(&names().cancelled, [])?.truthy()? {
-        return Ok(Outcome::Cancelled);
-    }
-    let exception = child.call_method(&names().exception, [])?;
-    if !exception.is_none() {
-        return Ok(Outcome::Exception(exception));
-    }
-    Ok(Outcome::Result(child.call_method(&names().result, [])?))
-}
-
-fn make_cancelled_error(child: &Ref) -> Result<Ref> {
-    match future::native(child) {
-        Some(_) => outcome::make_cancelled_error(child),
-        None => child.call_method(&names().make_cancelled_error, []),
-    }
-}
-
 /// A child is done: the first exception ends the gather, the last child fills it.
 pub fn child_done(outer: &Ref, child: &Ref) -> Result<()> {
     let own = body(outer);
@@ -222,7 +190,11 @@ pub fn child_done(outer: &Ref, child: &Ref) -> Result<()> {
         drop(outcome_of(child)?);
         return Ok(());
     }
-    if !own.return_exceptions.get() {
+    if let Some(fut) = future::native(child)
+        && fut.state.get() == State::Finished
+    {
+        note_result(own, child, &outcome::result(child)?)?;
+    } else if !own.return_exceptions.get() {
         let failure = match outcome_of(child)? {
             Outcome::Cancelled => Some(make_cancelled_error(child)?),
             Outcome::Exception(exception) => Some(exception),
@@ -276,33 +248,57 @@ impl GatherBody {
         if place >= self.child_count() {
             return None;
         }
-        // SAFETY: a list with more items than `place`; the item is counted at once.
-        Some(unsafe { Ref::borrowed(ffi::PyList_GET_ITEM(self.children.peek(), place as _)) })
+        // SAFETY: an item of a list; it is counted at once.
+        Some(unsafe { Ref::borrowed(self.child_pointer(place)) })
+    }
+
+    /// The same, borrowed, for a place that is in the list.
+    #[inline]
+    fn child_pointer(&self, place: usize) -> *mut ffi::PyObject {
+        // SAFETY: a list by construction, with more items than `place`.
+        unsafe { ffi::PyList_GET_ITEM(self.children.peek(), place as _) }
     }
 }
 
+/// Puts the result of a child that is done into the list, if all before it are there. Most children end in the
+/// order in which they were given, and here the child is at hand; at the end it would have to be fetched again.
+#[inline]
+fn note_result(own: &GatherBody, child: &Ref, result: &Ref) -> Result<()> {
+    let results = match own.results.get() {
+        Some(results) => results,
+        None => {
+            let results = list(vec![])?;
+            own.results.set(results.clone());
+            results
+        }
+    };
+    // SAFETY: a list by construction, which nobody else has.
+    let place = unsafe { ffi::PyList_GET_SIZE(results.as_ptr()) } as usize;
+    if place < own.child_count() && own.child_pointer(place) == child.as_ptr() {
+        // SAFETY: both live.
+        check(unsafe { ffi::PyList_Append(results.as_ptr(), result.as_ptr()) })?;
+    }
+    Ok(())
+}
+
+/// The list of results, of which the first ones may be there.
 fn results(outer: &Ref) -> Result<Ref> {
     let own = body(outer);
-    let mut results = Vec::with_capacity(own.child_count());
-    for place in 0..own.child_count() {
+    let results = match own.results.take() {
+        Some(results) => results,
+        None => list(vec![])?,
+    };
+    // SAFETY: a list that nobody else has.
+    let there = unsafe { ffi::PyList_GET_SIZE(results.as_ptr()) } as usize;
+    for place in there..own.child_count() {
         let Some(child) = own.child(place) else {
             break;
         };
-        results.push(match outcome_of(&child)? {
-            Outcome::Result(value) => value,
-            Outcome::Exception(exception) => exception,
-            Outcome::Cancelled => {
-                let message = child.getattr(&names().cancel_message)?;
-                let message = if message.is_none() {
-                    string("")?
-                } else {
-                    message
-                };
-                imports().cancelled_error.call([&message])?
-            }
-        });
+        let item = gather_outcome::as_item(&child)?;
+        // SAFETY: both live.
+        check(unsafe { ffi::PyList_Append(results.as_ptr(), item.as_ptr()) })?;
     }
-    list(results)
+    Ok(results)
 }
 
 /// Cancels every child; the gather itself ends when they have.
@@ -344,12 +340,11 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live gather.
     unsafe {
         let own = body(Ref::view(&slf));
-        let mut status = own.children.traverse(visit, arg);
-        if status == 0 {
-            status = own.caller.traverse(visit, arg);
-        }
-        if status == 0 {
-            status = future::object::traverse(slf, visit, arg);
+        let mut status = future::object::traverse(slf, visit, arg);
+        for slot in [&own.children, &own.caller, &own.results] {
+            if status == 0 {
+                status = slot.traverse(visit, arg);
+            }
         }
         status
     }
@@ -358,6 +353,7 @@ unsafe extern "C" fn traverse(
 fn clear_fields(outer: &Ref) {
     drop(body(outer).children.take());
     drop(body(outer).caller.take());
+    drop(body(outer).results.take());
 }
 
 unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {

@@ -3,6 +3,7 @@
 
 pub mod create;
 pub mod gather;
+mod gather_outcome;
 mod gather_seen;
 pub mod shield;
 pub mod shield_link;
