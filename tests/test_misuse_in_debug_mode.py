@@ -54,6 +54,21 @@ def test_slow_callbacks_are_named(aio: ModuleType, see: Witness) -> None:
 
 
 @same_on_both
+def test_handles_know_who_made_them(aio: ModuleType, see: Witness) -> None:
+    loop = see.new_loop(debug=True)
+    for make in (
+        lambda: loop.call_soon(print),
+        lambda: loop.call_soon_threadsafe(print),
+        lambda: loop.call_soon_threadsafe(print, 1, context=None),
+        lambda: loop.call_later(1, print),
+        lambda: loop.call_at(1, print),
+    ):
+        handle = make()
+        see([(frame.name, frame.line) for frame in handle._source_traceback[-2:]])
+        handle.cancel()
+
+
+@same_on_both
 def test_slow_steps_of_tasks_are_named(aio: ModuleType, see: Witness) -> None:
     async def slow(how: str) -> None:
         if how == "after a sleep":

@@ -250,6 +250,12 @@ fn lockable(
     };
     let context = context.cloned().unwrap_or_else(none);
     let lockable = class.call([callback, &arguments, event_loop, &context])?;
+    let source = lockable.getattr(&names().source_traceback_attr)?;
+    if source.truthy()? {
+        // The last frame is that of its own `__init__`; the caller's is to be last.
+        // SAFETY: a live list.
+        crate::native::check(unsafe { ffi::PySequence_DelItem(source.as_ptr(), -1) })?;
+    }
     add_callback_signalsafe(event_loop, &lockable)?;
     Ok(lockable)
 }
