@@ -10,8 +10,10 @@ Importing this package changes nothing. :func:`install` makes asyncio's own name
 process, and :func:`uninstall` puts them back.
 """
 
+import asyncio
+import sys
 from asyncio import *  # noqa: F403
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._core import (
     Barrier,
@@ -104,11 +106,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Everything else that asyncio offers, its submodules included."""
-    import asyncio
+# The rest of asyncio's names, its submodules among them. They are copied, because the interpreter looks names up
+# the quick way only in modules that have no `__getattr__`.
+globals().update({name: value for name, value in vars(asyncio).items() if name not in globals()})
 
-    try:
-        return getattr(asyncio, name)
-    except AttributeError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+if TYPE_CHECKING or sys.version_info >= (3, 14):
+
+    def __getattr__(name: str) -> Any:
+        """What asyncio itself makes only when it is asked for."""
+        try:
+            return getattr(asyncio, name)
+        except AttributeError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
