@@ -106,8 +106,8 @@ __all__ = [
 ]
 
 
-# The rest of asyncio's names, its submodules among them. They are copied, because the interpreter looks names up
-# the quick way only in modules that have no `__getattr__`.
+# The rest of asyncio's names, its submodules among them. They are copied, because the interpreter looks names
+# up the quick way only in modules that have no `__getattr__`.
 globals().update({name: value for name, value in vars(asyncio).items() if name not in globals()})
 
 if TYPE_CHECKING or sys.version_info >= (3, 14):
