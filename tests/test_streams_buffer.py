@@ -203,6 +203,33 @@ def test_lines_of_a_large_chunk_take_time_in_proportion() -> None:
     run(main)
 
 
+def test_what_was_read_is_not_kept_while_more_is_waited_for() -> None:
+    async def main() -> None:
+        reader = new_reader(limit=2**20)
+        lines = 10_000
+        for chunks in (1, 2):
+            tracemalloc.start()
+            try:
+                # As one chunk, and gathered from several.
+                data = b"some line or other\n" * lines + b"part"
+                middle = len(data) // 2 if chunks == 2 else 0
+                reader.feed_data(data[:middle])
+                reader.feed_data(data[middle:])
+                del data
+                for _ in range(lines):
+                    await reader.readline()
+                task = asyncio.create_task(reader.readline())
+                await asyncio.sleep(0)
+                used, _ = tracemalloc.get_traced_memory()
+                assert used < 20_000
+            finally:
+                tracemalloc.stop()
+            reader.feed_data(b" of a line\n")
+            assert await task == b"part of a line\n"
+
+    run(main)
+
+
 @pytest.mark.parametrize("size", [1, 31, 63, 64, 65, 127, 128, 1000])
 def test_separators_are_found_wherever_they_are(size: int) -> None:
     async def main() -> None:

@@ -1,4 +1,7 @@
-"""Random scripts of feeding and reading take the same course with asyncio's StreamReader and with ours."""
+"""Every short course of events over a connection, and random ones over a reader, beside asyncio's.
+
+`support/streams.py` says what the letters of a script do; a digit cancels the task of that number.
+"""
 
 import difflib
 import sys
@@ -7,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.coordination import MIXTURES, OURS, Cast, seen, turns
-from support.streams import Transport, Unpausable
+from support.coordination import MIXTURES, OURS, Cast, same_in_every_mixture, seen, turns
+from support.coordination_scripts import play_all
+from support.streams import ReaderStage, Transport, Unpausable, WriterStage
 
 CHUNKS = st.text("ab\n", min_size=1, max_size=12).map(str.encode) | st.sampled_from([b"", b"a" * 40])
 SEPARATORS: Any = st.sampled_from([b"\n", b"a", b"ab", b"ba\n", b"aab", b"", "a", 1, bytearray(b"\n")])
@@ -160,3 +164,13 @@ def test_scripts_take_the_same_course(script: Any) -> None:
                 lineterm="",
             )
             pytest.fail("\n".join(lines), pytrace=False)
+
+
+@same_in_every_mixture
+def test_every_script_for_those_who_drain(aio: Any, see: Any) -> None:
+    play_all(WriterStage, "prdwclx0.", 3)(aio, see)
+
+
+@same_in_every_mixture
+def test_every_script_for_those_who_read(aio: Any, see: Any) -> None:
+    play_all(ReaderStage, "anoexslf0.", 3)(aio, see)

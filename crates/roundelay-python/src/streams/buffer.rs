@@ -14,6 +14,9 @@ use crate::native::{Ref, Result, Slot, check, raise};
 
 use super::search;
 
+/// How much that was read may stay with what was not.
+const WORTH_TIDYING: usize = 4096;
+
 /// All zero bytes are a buffer without an array, which is how it is before `__init__`.
 #[repr(C)]
 pub struct Buffer {
@@ -184,6 +187,16 @@ impl Buffer {
         }
         self.settle()?;
         self.cut(count)
+    }
+
+    /// Lets go of a large chunk of which little is unread, before it may be kept for long.
+    #[inline]
+    pub fn tidy(&self) -> Result<()> {
+        let start = self.start.get();
+        if start < WORTH_TIDYING || start < 2 * self.len() {
+            return Ok(());
+        }
+        self.settle()
     }
 
     /// Whether nobody but this buffer has the array in hand.

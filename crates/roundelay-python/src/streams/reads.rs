@@ -90,6 +90,7 @@ pub fn wait(reader: &Ref, own: &ReaderFields, name: &str) -> Result<Flow> {
     if own.paused.replace(false) {
         transport(own).call_method(&names().resume_reading, [])?;
     }
+    own.buffer.tidy()?;
     let Some(event_loop) = own.event_loop.get() else {
         return missing(reader, c"_loop");
     };
