@@ -29,6 +29,10 @@ MODULES = {
     "test.test_asyncio.test_staggered": 13,
     "test.test_asyncio.test_free_threading": 14,
     "test.test_asyncio.test_graph": 14,
+    # Of Python's own statements over asyncio's objects.
+    "test.test_asyncgen": 11,
+    "test.test_contextlib_async": 11,
+    "test.test_unittest.test_async_case": 12,
     # 3.13 has a module of this name too, but it reads stacks of threads, not of tasks.
     "test.test_external_inspection": 14,
 }
