@@ -107,6 +107,11 @@ pub fn make(delay: Ref, result: Option<Ref>) -> Result<Ref> {
     Ok(wait)
 }
 
+/// Whether it was resumed and has not ended.
+pub fn is_under_way(wait: &Ref) -> bool {
+    matches!(fields(wait).stage.get(), Stage::Yielded | Stage::Delegated)
+}
+
 /// When the sleep ends, in seconds of the loop's clock.
 #[inline]
 pub fn deadline(wait: &Ref) -> f64 {

@@ -10,6 +10,7 @@ use std::ptr;
 
 use pyo3::ffi;
 
+use crate::compat::frame::Origin;
 use crate::future::iterator::thrown_exception;
 use crate::imports::imports;
 use crate::native::gc::{FreeList, track};
@@ -18,7 +19,7 @@ use crate::native::types::{TypeBuilder, WeakList, type_of_class};
 use crate::native::{
     Args, Ref, Result, Resumed, Slot, aside, boolean, none, raise, raise_object, string, tuple,
 };
-use crate::statics::{TypeCell, unset};
+use crate::statics::{Once, TypeCell, unset};
 use crate::{attribute, method, method0, method1, unary_slot};
 
 use super::sleep;
@@ -26,6 +27,9 @@ use super::sleep_delay::is_plainly_zero;
 
 static SLEEP_FUNCTION: TypeCell = unset();
 static SLEEP: TypeCell = unset();
+
+/// Where asyncio's own function is written, unless somebody had replaced it.
+static ORIGIN: Once<Option<Origin>> = Once::new();
 
 static FREE: FreeList = FreeList::new(1024);
 
@@ -62,6 +66,8 @@ enum Pause {
     Due = 1,
     /// The next resumption returns.
     Taken = 2,
+    /// It returned, or was thrown into or closed.
+    Over = 3,
 }
 
 fn fields(sleep: &Ref) -> &Sleep {
@@ -71,6 +77,7 @@ fn fields(sleep: &Ref) -> &Sleep {
 
 /// Makes both types and returns the function.
 pub fn make_types() -> Result<Ref> {
+    ORIGIN.set(Origin::of(&imports().stock_sleep));
     let class = TypeBuilder::new(c"roundelay.Sleep", size_of::<Sleep>())
         .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .doc(c"A sleep that has not begun; await it.")
@@ -94,7 +101,9 @@ pub fn make_types() -> Result<Ref> {
             attribute!(c"__name__", function_name),
             attribute!(c"__qualname__", function_name),
             attribute!(c"cr_running", not_running),
-            attribute!(c"cr_frame", nothing),
+            attribute!(c"cr_suspended", suspended),
+            attribute!(c"cr_code", code),
+            attribute!(c"cr_frame", frame),
             attribute!(c"cr_await", nothing),
             attribute!(c"cr_origin", nothing),
         ])
@@ -199,8 +208,45 @@ fn not_running(_: &Ref) -> Result<Ref> {
     Ok(boolean(false))
 }
 
+/// Whether it is between its first resumption and its end.
+fn is_under_way(own: &Sleep) -> bool {
+    match own.pause.get() {
+        Pause::No => own
+            .wait
+            .get()
+            .is_some_and(|wait| sleep::is_under_way(&wait)),
+        Pause::Due | Pause::Over => false,
+        Pause::Taken => true,
+    }
+}
+
+fn suspended(sleep: &Ref) -> Result<Ref> {
+    Ok(boolean(is_under_way(fields(sleep))))
+}
+
+fn code(_: &Ref) -> Result<Ref> {
+    Ok(ORIGIN.get().as_ref().map_or_else(none, Origin::code))
+}
+
+fn frame(sleep: &Ref) -> Result<Ref> {
+    let own = fields(sleep);
+    match ORIGIN.get() {
+        Some(origin) if !own.used.get() || is_under_way(own) => origin.frame(),
+        _ => Ok(none()),
+    }
+}
+
 fn nothing(_: &Ref) -> Result<Ref> {
     Ok(none())
+}
+
+#[cold]
+fn already_awaited<T>() -> Result<T> {
+    // SAFETY: a static exception class.
+    raise(
+        unsafe { ffi::PyExc_RuntimeError },
+        c"cannot reuse already awaited coroutine",
+    )
 }
 
 /// `__await__()`: the iterator that sleeps.
@@ -208,11 +254,7 @@ fn nothing(_: &Ref) -> Result<Ref> {
 fn begin(sleep: &Ref) -> Result<Ref> {
     let own = fields(sleep);
     if own.used.replace(true) {
-        // SAFETY: a static exception class.
-        return raise(
-            unsafe { ffi::PyExc_RuntimeError },
-            c"cannot reuse already awaited coroutine",
-        );
+        return already_awaited();
     }
     if own.pause.get() != Pause::No {
         return Ok(sleep.clone());
@@ -241,7 +283,11 @@ fn resume(sleep: &Ref) -> Result<Resumed> {
             own.pause.set(Pause::Taken);
             Ok(Resumed::Yielded(none()))
         }
-        Pause::Taken => Ok(Resumed::Returned(own.result.take().unwrap_or_else(none))),
+        Pause::Taken => {
+            own.pause.set(Pause::Over);
+            Ok(Resumed::Returned(own.result.take().unwrap_or_else(none)))
+        }
+        Pause::Over => already_awaited(),
         Pause::No => sleep::resume(&driven(sleep)?),
     }
 }
@@ -282,15 +328,23 @@ fn send(sleep: &Ref, _value: &Ref) -> Result<Ref> {
 fn throw(sleep: &Ref, args: Args<'_>) -> Result<Ref> {
     let [class, value, traceback] = args.bind("throw", ["type", "value", "traceback"], 3, 1)?;
     let exception = thrown_exception(class.expect("required"), value, traceback)?;
-    fields(sleep).used.set(true);
+    end_pause(fields(sleep));
     match fields(sleep).wait.take() {
         Some(wait) => sleep::throw_into(&wait, exception),
         None => raise_object(exception),
     }
 }
 
+/// Nothing will be yielded or returned any more.
+fn end_pause(own: &Sleep) {
+    own.used.set(true);
+    if own.pause.get() != Pause::No {
+        own.pause.set(Pause::Over);
+    }
+}
+
 fn close(sleep: &Ref) -> Result<Ref> {
-    fields(sleep).used.set(true);
+    end_pause(fields(sleep));
     if let Some(wait) = fields(sleep).wait.take() {
         sleep::abandon(&wait)?;
     }

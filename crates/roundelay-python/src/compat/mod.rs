@@ -10,6 +10,7 @@ pub mod context;
 pub mod current;
 #[cfg(not(Py_3_14))]
 mod dict_entry;
+pub mod frame;
 pub mod group_behaviour;
 pub mod instance_dict;
 pub mod kept_stop;

@@ -6,18 +6,19 @@
 //! not understand go to that function too: another class's `self`, or arguments that do not fit, which
 //! then raise the very error that asyncio raises.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 
 use pyo3::ffi;
 
+use crate::compat::frame::Origin;
 use crate::native::args::matches;
 use crate::native::function::pickled_by_name;
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, WeakList, set_type_attribute, type_of_class};
 use crate::native::{Args, Raised, Ref, Result, Slot, check, dict, string, take_raised, tuple};
-use crate::statics::{TypeCell, unset};
+use crate::statics::{Once, TypeCell, unset};
 use crate::{attribute, method0, unary_slot};
 
 use super::bound;
@@ -25,6 +26,9 @@ use super::definition::AsyncDef;
 use super::object::{self, SLOTS};
 
 static FUNCTION: TypeCell = unset();
+
+/// Where the functions are written that definitions stand in the place of. Filled while the module is made.
+static ORIGINS: Once<RefCell<Vec<(*const AsyncDef, Origin)>>> = Once::new();
 
 #[repr(C)]
 struct Function {
@@ -47,8 +51,16 @@ fn fields(function: &Ref) -> &Function {
     unsafe { &*function.as_ptr().cast() }
 }
 
+/// Where asyncio's own function is written, for a definition that stands in the place of one.
+pub fn origin_of(definition: &'static AsyncDef) -> Option<Origin> {
+    let origins = ORIGINS.get().borrow();
+    let found = origins.iter().find(|(of, _)| std::ptr::eq(*of, definition));
+    found.map(|(_, origin)| origin.clone())
+}
+
 /// Makes the type.
 pub fn make_type() -> Result<()> {
+    ORIGINS.set(RefCell::default());
     let class = TypeBuilder::new(c"roundelay.coroutine_function", size_of::<Function>())
         .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR)
         .collected(dealloc, traverse, clear)
@@ -93,6 +105,9 @@ pub fn make(definition: &'static AsyncDef, stock: Ref) -> Result<Ref> {
     unsafe {
         let function = crate::native::gc::generic_alloc(FUNCTION.get())?;
         (*function.as_ptr().cast::<Function>()).vectorcall = Some(call);
+        if let Some(origin) = Origin::of(&stock) {
+            ORIGINS.get().borrow_mut().push((definition, origin));
+        }
         fields(&function).definition.set(definition);
         fields(&function).stock.set(stock);
         Ok(function)

@@ -13,6 +13,7 @@ use crate::native::{Args, Ref, Result, boolean, none, string};
 use crate::{attribute, method, method0, method1, unary_slot};
 
 use super::drive;
+use super::function::origin_of;
 use super::object::{State, fields};
 
 /// Gives the type its methods and attributes.
@@ -41,7 +42,8 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
             attribute!(c"cr_running", running),
             attribute!(c"cr_suspended", suspended),
             attribute!(c"cr_await", awaiting),
-            attribute!(c"cr_frame", nothing),
+            attribute!(c"cr_code", code),
+            attribute!(c"cr_frame", frame),
             attribute!(c"cr_origin", nothing),
         ])
 }
@@ -139,6 +141,19 @@ fn suspended(coroutine: &Ref) -> Result<Ref> {
 
 fn awaiting(coroutine: &Ref) -> Result<Ref> {
     Ok(fields(coroutine).awaiting.get().unwrap_or_else(none))
+}
+
+fn code(coroutine: &Ref) -> Result<Ref> {
+    let origin = origin_of(fields(coroutine).definition());
+    Ok(origin.map_or_else(none, |origin| origin.code()))
+}
+
+fn frame(coroutine: &Ref) -> Result<Ref> {
+    let own = fields(coroutine);
+    match origin_of(own.definition()) {
+        Some(origin) if own.state.get() != State::Closed => origin.frame(),
+        _ => Ok(none()),
+    }
 }
 
 fn nothing(_: &Ref) -> Result<Ref> {
