@@ -328,8 +328,13 @@ fn send(sleep: &Ref, _value: &Ref) -> Result<Ref> {
 fn throw(sleep: &Ref, args: Args<'_>) -> Result<Ref> {
     let [class, value, traceback] = args.bind("throw", ["type", "value", "traceback"], 3, 1)?;
     let exception = thrown_exception(class.expect("required"), value, traceback)?;
-    end_pause(fields(sleep));
-    match fields(sleep).wait.take() {
+    let own = fields(sleep);
+    // A pause that is awaited is its own iterator, and may not have been resumed yet.
+    if own.used.get() && own.pause.get() != Pause::Due && !is_under_way(own) {
+        return already_awaited();
+    }
+    end_pause(own);
+    match own.wait.take() {
         Some(wait) => sleep::throw_into(&wait, exception),
         None => raise_object(exception),
     }
