@@ -6,6 +6,7 @@
 
 import asyncio
 import inspect
+import socket
 import sys
 from asyncio import Barrier as Barrier
 from asyncio import BoundedSemaphore as BoundedSemaphore
@@ -87,6 +88,48 @@ class Task(asyncio.Task[_T_co]):
     def _coro(self) -> Any: ...
     @property
     def _fut_waiter(self) -> asyncio.Future[Any] | None: ...
+
+# Connections are made by the loop only. What is not here is asyncio's own.
+@final
+class SocketTransport(asyncio.transports._FlowControlMixin):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+        server: asyncio.Server | None = None,
+    ) -> None: ...
+    max_size: int
+    _loop: Any
+    _sock: socket.socket | None
+    _protocol: Any
+    _server: Any
+    _empty_waiter: Any
+    _protocol_connected: bool
+    _closing: bool
+    _eof: bool
+    _paused: bool
+    _protocol_paused: bool
+    _conn_lost: int
+    _high_water: Any
+    _low_water: Any
+    @property
+    def _buffer(self) -> Any: ...
+    @property
+    def _sock_fd(self) -> int: ...
+    @property
+    def _read_ready_cb(self) -> Any: ...
+    def _read_ready(self) -> None: ...
+    def _start_reading(self) -> None: ...
+    def _write_ready(self) -> None: ...
+    def _force_close(self, exc: BaseException | None) -> None: ...
+    def _call_connection_lost(self, exc: BaseException | None) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def abort(self) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None: ...
 
 # Handles are made by the loop's scheduling methods only; calling these classes raises TypeError.
 @final

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, compat
+from .transports import Transports
 
 __all__ = ["EventLoop", "new_event_loop"]
 
@@ -51,10 +52,10 @@ class _Selector:
         pass
 
 
-class EventLoop(_core.LoopBase, asyncio.SelectorEventLoop):
+class EventLoop(_core.LoopBase, Transports, asyncio.SelectorEventLoop):
     """An event loop with everything ``asyncio.AbstractEventLoop`` has.
 
-    Scheduling, timers, tasks, futures, readers and writers are native. Sockets, transports,
+    Scheduling, timers, tasks, futures, readers, writers and connections are native. Datagrams, pipes, TLS,
     subprocesses, the executor and error reports are asyncio's own code on top of them.
 
     With ``clock="virtual"`` the loop's time begins at 0.0 and stands still while anything is ready to run;

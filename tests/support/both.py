@@ -128,6 +128,7 @@ _WHEN = re.compile(r" when=[\d.]+")
 _SECONDS = re.compile(r"took \d+\.\d+ seconds")
 _LOOP_CLASS = re.compile(r"\b_UnixSelectorEventLoop\b")
 _MODULE = re.compile(r"<(?:_asyncio|roundelay)\.(?=\w+ object)")
+_DESCRIPTOR = re.compile(r"\bfd=\d+")
 _TASK_NUMBER = re.compile(r"\bTask-(\d+)\b")
 
 
@@ -147,6 +148,7 @@ def comparable(records: list[Any]) -> list[Any]:
             value = _PLACE.sub("", value)
             value = _SECONDS.sub("took ... seconds", value)
             value = _LOOP_CLASS.sub("EventLoop", value)
+            value = _DESCRIPTOR.sub("fd=N", value)
             return _TASK_NUMBER.sub(number, value)
         if isinstance(value, tuple | list):
             return type(value)(plain(item) for item in value)

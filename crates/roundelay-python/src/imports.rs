@@ -48,6 +48,24 @@ names! {
     asyncgen_finalizer_hook = c"_asyncgen_finalizer_hook";
     asyncgen_firstiter_hook = c"_asyncgen_firstiter_hook";
     call_exception_handler = c"call_exception_handler";
+    attach = c"_attach";
+    buffer_updated = c"buffer_updated";
+    call_connection_lost = c"_call_connection_lost";
+    connection_lost = c"connection_lost";
+    connection_made = c"connection_made";
+    data_received = c"data_received";
+    detach = c"_detach";
+    eof_received = c"eof_received";
+    extra = c"_extra";
+    fatal_error = c"_fatal_error";
+    force_close = c"_force_close";
+    get_buffer = c"get_buffer";
+    getpeername = c"getpeername";
+    getsockname = c"getsockname";
+    read_ready = c"_read_ready";
+    start_reading = c"_start_reading";
+    transports = c"_transports";
+    write_ready = c"_write_ready";
     call_at = c"call_at";
     call_later = c"call_later";
     call_soon = c"call_soon";
@@ -151,6 +169,8 @@ macro_rules! imports {
             pub thread_safe_handle_class: Option<Ref>,
             /// `asyncio.QueueShutDown` of 3.13 and newer.
             pub queue_shut_down: Option<Ref>,
+            /// The argument of `get_buffer()`: any size will do.
+            pub minus_one: Ref,
         }
 
         impl Imports {
@@ -164,6 +184,8 @@ macro_rules! imports {
                         .getattr_opt(&intern(c"_ThreadSafeHandle")?)?,
                     queue_shut_down: import(c"asyncio.queues")?
                         .getattr_opt(&intern(c"QueueShutDown")?)?,
+                    // SAFETY: attached; a new reference or null.
+                    minus_one: unsafe { Ref::owned_or_raised(ffi::PyLong_FromLong(-1)) }?,
                 })
             }
         }
@@ -222,6 +244,15 @@ imports! {
     incomplete_read_error = c"asyncio.exceptions" . c"IncompleteReadError";
     limit_overrun_error = c"asyncio.exceptions" . c"LimitOverrunError";
     stream_reader_class = c"asyncio.streams" . c"StreamReader";
+    buffered_protocol = c"asyncio.protocols" . c"BufferedProtocol";
+    set_nodelay = c"asyncio.base_events" . c"_set_nodelay";
+    socket_class = c"socket" . c"socket";
+    socketpair = c"socket" . c"socketpair";
+    stock_pause_protocol = c"asyncio.transports" . c"_FlowControlMixin" . c"_maybe_pause_protocol";
+    stock_resume_protocol = c"asyncio.transports" . c"_FlowControlMixin" . c"_maybe_resume_protocol";
+    stock_write = c"asyncio.selector_events" . c"_SelectorSocketTransport" . c"write";
+    stock_writelines = c"asyncio.selector_events" . c"_SelectorSocketTransport" . c"writelines";
+    transport_socket = c"asyncio.trsock" . c"TransportSocket";
     get_ident = c"threading" . c"get_ident";
 }
 

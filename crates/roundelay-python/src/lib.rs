@@ -26,4 +26,5 @@ mod sync;
 mod task;
 mod taskgroup;
 mod timeouts;
+mod transports;
 mod waiting;

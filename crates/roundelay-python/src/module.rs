@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::combinators::{self, create, gather, sleep, sleep_call, sleep_future};
 use crate::compat::{
     awaitable, awaited_by, behaviour, completion_behaviour, context, current, group_behaviour,
-    layout, registry,
+    layout, registry, socket_descriptor, transport_behaviour,
 };
 use crate::coroutine;
 use crate::eventloop::{self, handle};
@@ -21,6 +21,7 @@ use crate::sync;
 use crate::task;
 use crate::taskgroup;
 use crate::timeouts;
+use crate::transports;
 use crate::waiting;
 use crate::{method, method0, method1};
 
@@ -45,6 +46,8 @@ fn fill(module: &Ref) -> Result<()> {
     behaviour::probe()?;
     group_behaviour::probe()?;
     completion_behaviour::probe()?;
+    transport_behaviour::probe()?;
+    socket_descriptor::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
     task::wakeup::make_type()?;
@@ -79,6 +82,9 @@ fn fill(module: &Ref) -> Result<()> {
     }
     for (name, function) in waiting::make(module)? {
         add(module, name, &function)?;
+    }
+    for (name, class) in transports::make_types(module)? {
+        add(module, name, &class)?;
     }
     let group_class = taskgroup::make_type()?;
     let (handle_class, timer_class) = handle::make_types()?;

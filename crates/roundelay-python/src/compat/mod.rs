@@ -17,8 +17,10 @@ pub mod kept_stop;
 pub mod layout;
 pub mod own_attributes;
 pub mod registry;
+pub mod socket_descriptor;
 mod source;
 pub mod stop_iteration;
+pub mod transport_behaviour;
 pub mod unchanged;
 
 pub use awaitable::awaitable_iterator;

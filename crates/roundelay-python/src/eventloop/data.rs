@@ -60,6 +60,8 @@ pub struct LoopData {
     pub wakeup: RefCell<Option<roundelay::Wakeup>>,
     /// What the last wait found; kept for its memory.
     pub readiness: RefCell<Readiness>,
+    /// Where transports read to; empty but while one does, and kept for its memory.
+    pub scratch: RefCell<Vec<u8>>,
     /// When to poll.
     pub pacer: RefCell<Pacer>,
     /// Real or virtual.
@@ -110,6 +112,7 @@ impl LoopData {
             reactor: RefCell::new(Some(std::sync::Arc::new(reactor))),
             generation: Cell::new(GENERATION.get()),
             readiness: RefCell::new(Readiness::new()),
+            scratch: RefCell::default(),
             pacer: RefCell::new(Pacer::new()),
             resolution: clock.resolution().as_secs_f64(),
             clock,

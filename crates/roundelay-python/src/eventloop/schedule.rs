@@ -100,6 +100,19 @@ pub fn call_soon(
     Ok(())
 }
 
+/// `loop.call_soon(callback[, arg])` on a native loop that is not in debug mode.
+pub fn call_soon_now(event_loop: &Ref, callback: &Ref, arg: Option<&Ref>) -> Result<()> {
+    let state = data(event_loop);
+    check_closed(state)?;
+    let args = match arg {
+        Some(arg) => handle::Arguments::One(arg.clone()),
+        None => handle::Arguments::None,
+    };
+    let handle = handle::make(event_loop, callback, args, None)?;
+    state.push(Word::handle(handle));
+    Ok(())
+}
+
 /// The arguments of a scheduling method, taken apart.
 struct Call {
     /// `delay` or `when`, if the method has one.

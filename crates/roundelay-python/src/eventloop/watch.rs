@@ -118,6 +118,26 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
     Ok(handle)
 }
 
+/// Has the loop call a native transport's method while its descriptor is readable (or writable).
+pub fn watch(event_loop: &Ref, fd: RawFd, readable: bool, callback: &Ref) -> Result<()> {
+    let state = data(event_loop);
+    check_closed(state)?;
+    let handle = handle::make(event_loop, callback, handle::Arguments::None, None)?;
+    match insert(state, fd, side_of(readable), handle).or_else(raise_io)? {
+        Some(replaced) => replaced.call_method(&names().cancel, []).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Ends what [`watch`] began, if it did.
+pub fn unwatch(event_loop: &Ref, fd: RawFd, readable: bool) -> Result<()> {
+    remove(event_loop, fd, side_of(readable)).map(drop)
+}
+
+fn side_of(readable: bool) -> Side {
+    if readable { Side::Reader } else { Side::Writer }
+}
+
 /// Registers first and remembers second, so that a refused descriptor leaves nothing behind.
 fn insert(state: &LoopData, fd: RawFd, side: Side, handle: Ref) -> std::io::Result<Option<Ref>> {
     let Some(reactor) = state.reactor()? else {
@@ -182,11 +202,7 @@ fn take(state: &LoopData, fd: RawFd, side: Side) -> Option<Ref> {
 
 /// Forgets a reader or writer whose handle was cancelled by hand.
 pub fn forget_cancelled(state: &LoopData, fd: RawFd, readable: bool) {
-    drop(take(
-        state,
-        fd,
-        if readable { Side::Reader } else { Side::Writer },
-    ));
+    drop(take(state, fd, side_of(readable)));
 }
 
 /// `_watched()`: what is watched, as tuples of descriptor, reader and writer (a handle or `None` each).

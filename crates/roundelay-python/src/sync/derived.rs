@@ -33,31 +33,10 @@ pub fn builder<F>(
     base: &Ref,
     references: &[(&'static CStr, usize)],
 ) -> Result<TypeBuilder> {
-    // SAFETY: a class is a type object.
-    let size = unsafe { (*base.as_ptr().cast::<ffi::PyTypeObject>()).tp_basicsize } as usize;
-    if size != BODY {
-        // SAFETY: a static exception class.
-        return raise_text(
-            unsafe { ffi::PyExc_ImportError },
-            &format!(
-                "an instance of {} takes {size} bytes here, and {BODY} in the Python that roundelay was built for; \
-                 install roundelay anew so that it is built for this interpreter",
-                name.to_string_lossy()
-            ),
-        );
-    }
-    let members = references.iter().map(|(name, offset)| ffi::PyMemberDef {
-        name: name.as_ptr(),
-        type_code: ffi::Py_T_OBJECT_EX,
-        offset: (BODY + offset) as _,
-        // Not read-only: those the interpreter would not drop.
-        flags: 0,
-        doc: std::ptr::null(),
-    });
-    Ok(TypeBuilder::new(name, BODY + size_of::<F>())
+    let builder = bare_builder::<F>(name, base, BODY, references)?;
+    Ok(builder
         .flags(ffi::Py_TPFLAGS_BASETYPE)
         .doc(documentation(name, base)?)
-        .members(members)
         .methods([
             method1!(
                 c"__reduce_ex__",
@@ -69,7 +48,39 @@ pub fn builder<F>(
                 copying::set_state,
                 c"__setstate__($self, state, /)\n--\n\n"
             ),
-        ])
+        ]))
+}
+
+/// The same for a class of another size, `body`, that is neither copied nor derived from.
+pub fn bare_builder<F>(
+    name: &'static CStr,
+    base: &Ref,
+    body: usize,
+    references: &[(&'static CStr, usize)],
+) -> Result<TypeBuilder> {
+    // SAFETY: a class is a type object.
+    let size = unsafe { (*base.as_ptr().cast::<ffi::PyTypeObject>()).tp_basicsize } as usize;
+    if size != body {
+        // SAFETY: a static exception class.
+        return raise_text(
+            unsafe { ffi::PyExc_ImportError },
+            &format!(
+                "an instance of {} takes {size} bytes here, and {body} in the Python that roundelay was built for; \
+                 install roundelay anew so that it is built for this interpreter",
+                name.to_string_lossy()
+            ),
+        );
+    }
+    let members = references.iter().map(|(name, offset)| ffi::PyMemberDef {
+        name: name.as_ptr(),
+        type_code: ffi::Py_T_OBJECT_EX,
+        offset: (body + offset) as _,
+        // Not read-only: those the interpreter would not drop.
+        flags: 0,
+        doc: std::ptr::null(),
+    });
+    Ok(TypeBuilder::new(name, body + size_of::<F>())
+        .members(members)
         .like_python_class())
 }
 

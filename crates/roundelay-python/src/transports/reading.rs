@@ -1,0 +1,218 @@
+//! From the socket to the protocol. One read for each time that the loop finds the socket readable, so that
+//! one busy connection does not keep the others waiting.
+
+use pyo3::ffi;
+
+use crate::eventloop;
+use crate::imports::{imports, names};
+use crate::native::{
+    Raised, Ref, Result, boolean, check, integer, none, raise, string, take_raised, while_handling,
+};
+
+use super::fields::{TransportFields, fields};
+use super::schedule::{in_debug_mode, unwatch, watch};
+use super::system;
+
+/// `_read_ready()`: the loop found the socket readable.
+pub fn read_ready(transport: &Ref) -> Result<Ref> {
+    let own = fields(transport);
+    if own.conn_lost.get() == 0 {
+        if own.buffered.get() {
+            fill_buffer(transport, own)?;
+        } else {
+            give_data(transport, own)?;
+        }
+    }
+    Ok(none())
+}
+
+/// What came out of a step, unless it failed: then the connection ends with `message`. The exceptions that
+/// end the program come back.
+pub fn or_fatal<T>(transport: &Ref, outcome: Result<T>, message: &str) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(Raised) => fatal(transport, message).map(|_| None),
+    }
+}
+
+/// `_fatal_error()` with what was raised, which also comes back.
+#[cold]
+pub fn fatal(transport: &Ref, message: &str) -> Result<Option<Ref>> {
+    if ends_the_program() {
+        return Err(Raised);
+    }
+    let Some(exception) = take_raised() else {
+        return Ok(None);
+    };
+    let message = string(message)?;
+    while_handling(&exception, || {
+        transport.call_method(&names().fatal_error, [&exception, &message])
+    })?;
+    Ok(Some(exception))
+}
+
+/// Whether what was raised is a `SystemExit` or a `KeyboardInterrupt`.
+fn ends_the_program() -> bool {
+    // SAFETY: static exception classes; an exception is set by the callers.
+    unsafe {
+        ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) != 0
+            || ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) != 0
+    }
+}
+
+const READ_FAILED: &str = "Fatal read error on socket transport";
+
+/// One read for a protocol that is given `bytes`.
+fn give_data(transport: &Ref, own: &TransportFields) -> Result<()> {
+    let (Some(socket), Some(event_loop)) = (own.sock.get(), own.event_loop.get()) else {
+        return Ok(());
+    };
+    let state = eventloop::data(&event_loop);
+    let mut scratch = state.scratch.take();
+    let outcome = system::receive(&socket, &mut scratch, own.max_size.get());
+    state.scratch.replace(scratch);
+    let Some(Some(data)) = or_fatal(transport, outcome, READ_FAILED)? else {
+        return Ok(());
+    };
+    // SAFETY: `receive` gives `bytes`.
+    if unsafe { ffi::PyBytes_Size(data.as_ptr()) } == 0 {
+        return end_of_file(transport, own);
+    }
+    let outcome = protocol(own).call_method(&names().data_received, [&data]);
+    let message = "Fatal error: protocol.data_received() call failed.";
+    or_fatal(transport, outcome, message).map(drop)
+}
+
+fn protocol(own: &TransportFields) -> Ref {
+    own.protocol.get().unwrap_or_else(none)
+}
+
+/// One read into the buffer of a `BufferedProtocol`.
+fn fill_buffer(transport: &Ref, own: &TransportFields) -> Result<()> {
+    let message = "Fatal error: protocol.get_buffer() call failed.";
+    let Some(buffer) = or_fatal(transport, get_buffer(own), message)? else {
+        return Ok(());
+    };
+    let Some(socket) = own.sock.get() else {
+        return Ok(());
+    };
+    let outcome = system::receive_into(&socket, &buffer);
+    let Some(Some(count)) = or_fatal(transport, outcome, READ_FAILED)? else {
+        return Ok(());
+    };
+    if count == 0 {
+        return end_of_file(transport, own);
+    }
+    let count = integer(count as u64)?;
+    let outcome = protocol(own).call_method(&names().buffer_updated, [&count]);
+    let message = "Fatal error: protocol.buffer_updated() call failed.";
+    or_fatal(transport, outcome, message).map(drop)
+}
+
+fn get_buffer(own: &TransportFields) -> Result<Ref> {
+    let buffer = protocol(own).call_method(&names().get_buffer, [&imports().minus_one])?;
+    // SAFETY: live.
+    let length = unsafe { ffi::PyObject_Size(buffer.as_ptr()) };
+    check(length as std::ffi::c_int)?;
+    if length == 0 {
+        return raise(
+            // SAFETY: a static exception class.
+            unsafe { ffi::PyExc_RuntimeError },
+            c"get_buffer() returned an empty buffer",
+        );
+    }
+    Ok(buffer)
+}
+
+/// The peer has sent all it will send.
+#[cold]
+fn end_of_file(transport: &Ref, own: &TransportFields) -> Result<()> {
+    if in_debug_mode(&own.event_loop) {
+        log(transport, "%r received EOF")?;
+    }
+    let outcome = protocol(own).call_method(&names().eof_received, []);
+    let message = "Fatal error: protocol.eof_received() call failed.";
+    let Some(keep_open) = or_fatal(transport, outcome, message)? else {
+        return Ok(());
+    };
+    if keep_open.truthy()? {
+        // The protocol may go on writing, but there is nothing more to read.
+        unwatch(own, true)
+    } else {
+        // A mock on the instance is respected, as everywhere in this file where a method is called by name.
+        transport.call_method(&names().close, []).map(drop)
+    }
+}
+
+/// `logger.debug(text, transport)`
+#[cold]
+pub fn log(transport: &Ref, text: &str) -> Result<()> {
+    imports()
+        .logger
+        .call_method(&string("debug")?, [&string(text)?, transport])
+        .map(drop)
+}
+
+/// Whether the transport wants to read.
+#[inline]
+fn wants_to_read(own: &TransportFields) -> bool {
+    !own.closing.get() && !own.paused.get()
+}
+
+/// The first reading, a callback that comes behind `connection_made()`.
+pub fn start(transport: &Ref) -> Result<Ref> {
+    let own = fields(transport);
+    if wants_to_read(own) {
+        watch(transport, own, true)?;
+    }
+    Ok(none())
+}
+
+/// `is_reading()`
+pub fn is_reading(transport: &Ref) -> Result<Ref> {
+    Ok(boolean(wants_to_read(fields(transport))))
+}
+
+/// `pause_reading()`
+pub fn pause(transport: &Ref) -> Result<Ref> {
+    let own = fields(transport);
+    if wants_to_read(own) {
+        own.paused.set(true);
+        unwatch(own, true)?;
+        if in_debug_mode(&own.event_loop) {
+            log(transport, "%r pauses reading")?;
+        }
+    }
+    Ok(none())
+}
+
+/// `resume_reading()`
+pub fn resume(transport: &Ref) -> Result<Ref> {
+    let own = fields(transport);
+    if own.paused.get() && !own.closing.get() {
+        own.paused.set(false);
+        watch(transport, own, true)?;
+        if in_debug_mode(&own.event_loop) {
+            log(transport, "%r resumes reading")?;
+        }
+    }
+    Ok(none())
+}
+
+/// `set_protocol(protocol)`
+pub fn set_protocol(transport: &Ref, protocol: &Ref) -> Result<Ref> {
+    let class = imports().buffered_protocol.as_ptr();
+    // SAFETY: live objects.
+    let buffered = unsafe { ffi::PyObject_IsInstance(protocol.as_ptr(), class) };
+    check(buffered)?;
+    let own = fields(transport);
+    own.buffered.set(buffered != 0);
+    own.protocol_connected.set(true);
+    own.protocol.set(protocol.clone());
+    Ok(none())
+}
+
+/// `get_protocol()`
+pub fn get_protocol(transport: &Ref) -> Result<Ref> {
+    Ok(protocol(fields(transport)))
+}

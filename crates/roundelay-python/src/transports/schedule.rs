@@ -1,0 +1,50 @@
+//! The ways from a transport to its loop.
+
+use crate::eventloop::{self, watch};
+use crate::imports::names;
+use crate::native::{Ref, Result, Slot};
+
+use super::fields::TransportFields;
+
+/// `loop.call_soon(callback[, arg])`
+pub fn call_soon(event_loop: &Ref, callback: &Ref, arg: Option<&Ref>) -> Result<()> {
+    if eventloop::is_native(event_loop) && !eventloop::data(event_loop).debug.get() {
+        return eventloop::call_soon_now(event_loop, callback, arg);
+    }
+    let call_soon = event_loop.getattr(&names().call_soon)?;
+    match arg {
+        Some(arg) => call_soon.call([callback, arg]),
+        None => call_soon.call([callback]),
+    }
+    .map(drop)
+}
+
+/// Has the loop call the transport's method `name` while its descriptor is readable (or writable).
+pub fn watch(transport: &Ref, own: &TransportFields, readable: bool) -> Result<()> {
+    let Some(event_loop) = own.event_loop.get() else {
+        return Ok(());
+    };
+    let name = if readable {
+        &names().read_ready
+    } else {
+        &names().write_ready
+    };
+    let callback = transport.getattr(name)?;
+    watch::watch(&event_loop, own.sock_fd.get(), readable, &callback)
+}
+
+/// Ends what `watch` began, if it did.
+pub fn unwatch(own: &TransportFields, readable: bool) -> Result<()> {
+    match own.event_loop.get() {
+        Some(event_loop) => watch::unwatch(&event_loop, own.sock_fd.get(), readable),
+        None => Ok(()),
+    }
+}
+
+/// Whether the loop that a slot holds is in debug mode.
+#[inline]
+pub fn in_debug_mode(event_loop: &Slot) -> bool {
+    event_loop
+        .get()
+        .is_some_and(|event_loop| eventloop::data(&event_loop).debug.get())
+}

@@ -1,0 +1,148 @@
+//! The system calls of transports. None of them blocks, so none lets go of the GIL.
+//!
+//! They are made for a `socket.socket`, whose methods are known. What somebody else puts in its place has its
+//! methods called.
+//!
+//! A descriptor has one owner: the Python socket. Each call asks it for the number and uses it at once, so a
+//! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
+
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+use pyo3::ffi;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
+
+use crate::compat::socket_descriptor::{descriptor, is_socket};
+use crate::error::raise_io;
+use crate::native::buffer::{BufferView, bytes, content};
+use crate::native::{Raised, Ref, Result, integer, list, string, take_raised};
+
+/// What a call that does not wait comes back with: a result, or nothing because it would have to wait.
+pub type Now<T> = Option<T>;
+
+/// Most pieces that one call takes on any system that we know (`IOV_MAX`).
+pub const MOST_PIECES: usize = 1024;
+
+/// Neither waits nor raises SIGPIPE.
+fn send_flags() -> SendFlags {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    let quiet = SendFlags::NOSIGNAL;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let quiet = SendFlags::empty();
+    SendFlags::DONTWAIT | quiet
+}
+
+/// Makes one call on the socket's descriptor. One that a signal interrupts counts as one that would have to
+/// wait: the loop comes back to it, and the interpreter runs the signal's handlers before.
+fn call<T>(
+    socket: &Ref,
+    operation: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
+) -> Result<Now<T>> {
+    let fd = descriptor(socket)?;
+    if fd < 0 {
+        return raise_io(Errno::BADF.into());
+    }
+    // SAFETY: the socket owns the descriptor and has it open now; no Python code runs during the call that
+    // could close it.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    match operation(fd) {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(error) => raise_io(error.into()),
+    }
+}
+
+/// `socket.name(argument)` of an object that is no `socket.socket`.
+#[cold]
+fn call_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<Ref>> {
+    match socket.call_method(&string(name)?, [argument]) {
+        Ok(value) => Ok(Some(value)),
+        Err(Raised) => {
+            // SAFETY: static exception classes; an exception is set.
+            let would_wait = unsafe {
+                ffi::PyErr_ExceptionMatches(ffi::PyExc_BlockingIOError) != 0
+                    || ffi::PyErr_ExceptionMatches(ffi::PyExc_InterruptedError) != 0
+            };
+            if !would_wait {
+                return Err(Raised);
+            }
+            drop(take_raised());
+            Ok(None)
+        }
+    }
+}
+
+/// The same for methods that say how many bytes they moved.
+fn count_by_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<usize>> {
+    match call_method(socket, name, argument)? {
+        Some(count) => Ok(Some(count.to_f64()? as usize)),
+        None => Ok(None),
+    }
+}
+
+/// `socket.recv(most)`, by way of `scratch`, which is empty before and after and is grown to `most`.
+pub fn receive(socket: &Ref, scratch: &mut Vec<u8>, most: usize) -> Result<Now<Ref>> {
+    if !is_socket(socket) {
+        return call_method(socket, "recv", &integer(most as u64)?);
+    }
+    scratch.reserve_exact(most);
+    let received = call(socket, |fd| {
+        let (_, count) = net::recv(fd, spare_capacity(scratch), RecvFlags::DONTWAIT)?;
+        Ok(count)
+    })?;
+    let outcome = received.map(|_| bytes(scratch)).transpose();
+    scratch.clear();
+    outcome
+}
+
+/// `socket.recv_into(buffer)`
+pub fn receive_into(socket: &Ref, buffer: &Ref) -> Result<Now<usize>> {
+    if !is_socket(socket) {
+        return count_by_method(socket, "recv_into", buffer);
+    }
+    match BufferView::writable(buffer) {
+        Ok(mut view) => call(socket, |fd| {
+            let (_, count) = net::recv(fd, view.memory(), RecvFlags::DONTWAIT)?;
+            Ok(count)
+        }),
+        Err(Raised) => {
+            drop(take_raised());
+            // Raises what Python's own method says of such a buffer.
+            count_by_method(socket, "recv_into", buffer)
+        }
+    }
+}
+
+/// `socket.send(data)`, and whether that is all of it.
+pub fn send(socket: &Ref, data: &Ref) -> Result<Now<(usize, bool)>> {
+    if let Some(content) = content(data).filter(|_| is_socket(socket)) {
+        return send_content(socket, content);
+    }
+    let view = BufferView::readable(data)?;
+    if is_socket(socket) {
+        return send_content(socket, view.bytes());
+    }
+    let count = count_by_method(socket, "send", data)?;
+    Ok(count.map(|count| (count, count >= view.bytes().len())))
+}
+
+#[inline]
+fn send_content(socket: &Ref, content: &[u8]) -> Result<Now<(usize, bool)>> {
+    let count = call(socket, |fd| net::send(fd, content, send_flags()))?;
+    Ok(count.map(|count| (count, count == content.len())))
+}
+
+/// `socket.sendmsg(pieces)`; of more than [`MOST_PIECES`] the first ones.
+pub fn send_all(socket: &Ref, pieces: &[IoSlice<'_>]) -> Result<Now<usize>> {
+    let pieces = &pieces[..pieces.len().min(MOST_PIECES)];
+    if !is_socket(socket) {
+        let pieces: Result<Vec<Ref>> = pieces.iter().map(|piece| bytes(piece)).collect();
+        return count_by_method(socket, "sendmsg", &list(pieces?)?);
+    }
+    call(socket, |fd| match pieces {
+        [only] => net::send(fd, only, send_flags()),
+        many => net::sendmsg(fd, many, &mut SendAncillaryBuffer::default(), send_flags()),
+    })
+}

@@ -1,0 +1,50 @@
+"""What the loop makes of sockets: native transports, or asyncio's own where a socket is not a plain one.
+
+The methods of a `socket.socket` are known, so native code makes the system calls itself. A subclass may do
+things of its own in its methods; asyncio's transport calls them.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from asyncio import selector_events, sslproto
+from typing import Any
+
+from . import _core
+
+_stock: Any = selector_events.BaseSelectorEventLoop
+
+
+class Transports:
+    """Part of `EventLoop`: the methods in which asyncio's coroutines about sockets end."""
+
+    def _make_socket_transport(
+        self: Any, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
+    ) -> Any:
+        if type(sock) is not socket.socket:
+            return _stock._make_socket_transport(self, sock, protocol, waiter, extra=extra, server=server)
+        if sys.version_info >= (3, 12):
+            self._ensure_fd_no_transport(sock)
+        return _core.SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(
+        self: Any,
+        rawsock: Any,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        extra: Any = None,
+        server: Any = None,
+        **options: Any,
+    ) -> Any:
+        if type(rawsock) is not socket.socket:
+            return _stock._make_ssl_transport(
+                self, rawsock, protocol, sslcontext, waiter, extra=extra, server=server, **options
+            )
+        if sys.version_info >= (3, 12):
+            self._ensure_fd_no_transport(rawsock)
+        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **options)
+        _core.SocketTransport(self, rawsock, tls, None, extra, server)
+        return tls._app_transport
