@@ -1,8 +1,9 @@
 """Random programs over all of asyncio's coordination take the same course on asyncio and on roundelay.
 
-ROUNDELAY_FUZZ_PROGRAMS says how many (default 300), ROUNDELAY_FUZZ_SEED which ones (by default others on each
-Python, so that four Pythons try four times as many). What differs is made small and shown as Python, with the
-difference, and as data that `python -m fuzz` runs again.
+ROUNDELAY_FUZZ_PROGRAMS says how many (default 300). They come in parts, each of a seed of its own, from
+ROUNDELAY_FUZZ_SEED on (by default another one on each Python, so that four Pythons try four times as many).
+What differs is made small and shown as Python, with the difference, and as data that `python -m fuzz` runs
+again.
 """
 
 import os
@@ -17,12 +18,18 @@ from fuzz.reduce import reduced
 from fuzz.ways import OTHERS, OURS, STOCK, Way, differing, quiet
 
 PROGRAMS = int(os.environ.get("ROUNDELAY_FUZZ_PROGRAMS", "300"))
-SEED = int(os.environ.get("ROUNDELAY_FUZZ_SEED", sys.version_info.minor))
+SEED = int(os.environ.get("ROUNDELAY_FUZZ_SEED", sys.version_info.minor * 1000))
+
+# So many in one test, which takes seconds: no test may take longer than a minute.
+PART = 250
 
 
-@pytest.mark.timeout(60 + PROGRAMS // 4)
-def test_random_programs_take_the_same_course() -> None:
-    print(f"ROUNDELAY_FUZZ_SEED={SEED} ROUNDELAY_FUZZ_PROGRAMS={PROGRAMS}")
+@pytest.mark.parametrize(
+    ("seed", "programs"),
+    [(SEED + place, min(PART, PROGRAMS - start)) for place, start in enumerate(range(0, PROGRAMS, PART))],
+)
+def test_random_programs_take_the_same_course(seed: int, programs: int) -> None:
+    print(f"ROUNDELAY_FUZZ_SEED={seed} ROUNDELAY_FUZZ_PROGRAMS={programs}")
     numbers = count(1)
     found: list[tuple[int, Program, Way]] = []
 
@@ -35,9 +42,9 @@ def test_random_programs_take_the_same_course() -> None:
         return way is not None
 
     with quiet():
-        compared = for_each_program(PROGRAMS, SEED, compare)
+        compared = for_each_program(programs, seed, compare)
         for number, program, way in found:
             small = reduced(program, lambda smaller, way=way: bool(difference(smaller, way)))
-            about = f"program {number} of seed {SEED}"
+            about = f"program {number} of seed {seed}"
             pytest.fail(told(small, way, difference(small, way), about), pytrace=False)
-    assert compared == PROGRAMS
+    assert compared == programs
