@@ -12,12 +12,12 @@ import pytest
 from fuzz import blocks, expressions, statements
 from fuzz.blocks import Attempt, Group, Repeat, With
 from fuzz.compare import difference, told
-from fuzz.expressions import Call, Delay, Method, NewTask, Sleep
+from fuzz.expressions import Call, Delay, Error, Method, NewTask, Sleep
 from fuzz.generate import for_each_program
 from fuzz.grammar import HAS_ASYNC_AS_COMPLETED, HAS_EAGER_TASKS, HAS_SHUTDOWN
 from fuzz.program import Program, Setting
 from fuzz.reduce import reduced
-from fuzz.statements import Assign, Await, Do
+from fuzz.statements import Assign, Await, Do, Raise
 from fuzz.ways import OURS, STOCK, StockLoop, Way, quiet, run
 
 # The broken primitives below are found within this many programs, and every kind of statement is among them.
@@ -377,3 +377,16 @@ def test_a_program_in_which_everyone_waits_is_no_reason_to_hang() -> None:
         assert any("await event_0.wait() gave | True" in line for line in trace)
         assert any("queue_0.get()) raised | CancelledError(end)" in line for line in trace)
         assert [line for line in trace if line.startswith("   tasks:")][-1] == "   tasks: 1"
+
+
+@pytest.mark.parametrize("tasks", ["plain", *(["eager"] if HAS_EAGER_TASKS else [])])
+def test_a_program_that_stops_the_loop_is_run_to_its_end(tasks: str) -> None:
+    """An eager task raises SystemExit into whoever makes it, which is the machine itself."""
+    stops = (Raise(Error("SystemExit", "of 0")),)
+    for bodies in ((stops, (Await(Sleep(Delay(1))),)), (stops, stops)):
+        program = Program(Setting(), bodies, roots=2, tasks=tasks)
+        for way in (STOCK, OURS):
+            trace = run(program, way)
+            assert any("SystemExit(of 0)" in line for line in trace)
+            assert any(line.endswith("ended") for line in trace)
+            assert [line for line in trace if line.startswith("   tasks:")][-1] == "   tasks: 1"

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 UNIT = 64.0
 STEP = 2.0**-9
 
-# When the program begins (early enough for deadlines that lie in its past), and when it is stuck: no delay of
-# a program adds up to that much, so if the guard's timer is due there is nothing else left to happen.
+# When the program begins (early enough for deadlines that lie in its past), and when it is stuck: no delay
+# of a program adds up to that much, so if the guard's timer is due there is nothing else left to happen. (It
+# must not be so late that a nanosecond, by which asyncio looks ahead, is lost beside it.)
 BEGIN = 16 * UNIT
-GUARD = 2.0**22
+GUARD = 2.0**20
 
 # What a program may do before it runs out: its statements, and the rounds of cancelling what is left at its
 # end, of which so many are gentle.
@@ -267,11 +268,18 @@ class Machine:
         roots: list[Any] = []
         for index in range(self.program.roots):
             # No name from here, so that names that asyncio gives are compared as well.
-            root = self.aio.create_task(self.body(index))
+            try:
+                root = self.aio.create_task(self.body(index))
+            except SystemExit as error:
+                # An eager task raises it here and now.
+                self.note("start raised", error)
+                continue
             self.number(root)
             roots.append(root)
             root.add_done_callback(lambda _: all(task.done() for task in roots) and self._set(ended))
-        for place, name in enumerate("abcd"):
+        if not roots:
+            ended.set_result(None)
+        for place, name in enumerate("abcd" if roots else ""):
             self.named[name] = roots[place % len(roots)]
         for stage in range(1, HELPS + 1):
             guard = self.loop.call_at(stage * GUARD, self._set, ended)
