@@ -5,7 +5,7 @@ installed, those names are the native ones; on the other loops they are asyncio'
 """
 
 # Imported in the order of the table.
-from . import scheduling, coordination, uncontended, streams, parked, async_tree  # noqa: I001
+from . import scheduling, coordination, uncontended, streams, network, parked, async_tree  # noqa: I001
 from .registry import WORKLOADS, Workload
 
 __all__ = ["DEFAULT", "GROUPS", "MEAN", "WORKLOADS", "Workload", "select"]
@@ -15,6 +15,7 @@ GROUPS = {
     "coordination": coordination,
     "uncontended": uncontended,
     "streams": streams,
+    "network": network,
     "parked": parked,
     "async_tree": async_tree,
 }

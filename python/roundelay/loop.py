@@ -52,7 +52,11 @@ class _Selector:
         pass
 
 
-class EventLoop(_core.LoopBase, Transports, asyncio.SelectorEventLoop):
+# asyncio's loop, whatever its name leads to later on.
+_Stock = asyncio.SelectorEventLoop
+
+
+class EventLoop(_core.LoopBase, Transports, _Stock):
     """An event loop with everything ``asyncio.AbstractEventLoop`` has.
 
     Scheduling, timers, tasks, futures, readers, writers and connections are native. Datagrams, pipes, TLS,
@@ -76,7 +80,7 @@ class EventLoop(_core.LoopBase, Transports, asyncio.SelectorEventLoop):
             raise TypeError(
                 "a subclass that asks for a virtual clock must be called with clock='virtual' itself"
             )
-        asyncio.SelectorEventLoop.__init__(self, _Selector(self))  # type: ignore[arg-type]
+        _Stock.__init__(self, _Selector(self))  # type: ignore[arg-type]
         compat.show_native_tasks()
 
     # Signals come through the self-pipe. While a handler wants them, it counts as a descriptor that is
@@ -120,7 +124,7 @@ class EventLoop(_core.LoopBase, Transports, asyncio.SelectorEventLoop):
 
     def close(self) -> None:
         """Close the loop; what is still queued is dropped. The loop must not be running."""
-        asyncio.SelectorEventLoop.close(self)
+        _Stock.close(self)
         if self.is_closed():
             self._discard()
 

@@ -26,6 +26,12 @@ MODULES = {
     "test.test_asyncio.test_timeouts": 11,
     "test.test_asyncio.test_waitfor": 11,
     "test.test_asyncio.test_streams": 11,
+    "test.test_asyncio.test_buffered_proto": 11,
+    "test.test_asyncio.test_sendfile": 11,
+    "test.test_asyncio.test_server": 11,
+    "test.test_asyncio.test_sock_lowlevel": 11,
+    "test.test_asyncio.test_ssl": 11,
+    "test.test_asyncio.test_sslproto": 11,
     "test.test_asyncio.test_staggered": 13,
     "test.test_asyncio.test_free_threading": 14,
     "test.test_asyncio.test_graph": 14,
@@ -40,6 +46,9 @@ MODULES = {
 
 COORDINATION = ("_locks", "_queues", "_taskgroups", "_timeouts", "_waitfor", "_staggered", "_streams")
 """Endings of the modules about what tasks coordinate with. They leave the making of tasks to the loop."""
+
+CONNECTIONS = ("_buffered_proto", "_sendfile", "_server", "_sock_lowlevel", "_ssl", "_sslproto")
+"""Endings of the modules about what a loop does with sockets, whoever made the tasks."""
 
 CALLERS = ("_tasks", "_threads", "_pep492", "_graph", "_eager_task_factory", "_free_threading")
 """Endings of other modules that call what `roundelay.install()` replaces."""
@@ -109,7 +118,7 @@ class Variant:
                 return module.endswith(leaves_tasks) and not pure_python
             case "foreign-loop":
                 brings_loop = bool(uses & {"new_test_loop", "BaseEventLoop"})
-                return brings_loop and not pure_python
+                return brings_loop and not pure_python and not module.endswith(CONNECTIONS)
             case "names-only":
                 # The others test tasks, futures and loops themselves, which are asyncio's here.
                 return module.endswith((*CALLERS, *COORDINATION))

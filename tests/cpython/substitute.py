@@ -108,6 +108,12 @@ def _bring_own_loop(event_loop: type) -> None:
     class Loop(event_loop):  # type: ignore[misc]
         """Tests hang mocks and notes on their loops, so it must take attributes."""
 
+        def __init__(self, selector: Any = None) -> None:
+            """Tests of sockets run once with each kind of selector; ours is none of them."""
+            if selector is not None:
+                selector.close()
+            super().__init__()
+
     def new_test_loop(self: Any, gen: Any = None) -> Any:
         loop = Loop() if gen is None else test_loop(gen)
         self.set_event_loop(loop)
@@ -116,6 +122,8 @@ def _bring_own_loop(event_loop: type) -> None:
     utils.TestCase.new_test_loop = new_test_loop
     # test_runners and test_pep492 build `asyncio.BaseEventLoop()` and mock its selector.
     asyncio.BaseEventLoop = Loop
+    # Tests of sockets build this one.
+    asyncio.SelectorEventLoop = Loop
     # A name that install() leaves alone; since 3.13 there, and test_taskgroups makes its loops from it.
     if hasattr(asyncio, "EventLoop"):
         asyncio.EventLoop = Loop
