@@ -187,12 +187,15 @@ class Watch(Statement):
 
 @dataclass(frozen=True)
 class Unwatch(Statement):
-    """Take back the last callback that was added to what the variable held."""
+    """Take back the last callback that was added to what the variable held, or one that is added for that."""
 
     name: str
 
     def do(self, m: Machine) -> None:
-        m.note(self.text, m.get(self.name).remove_done_callback(m.callbacks.get(self.name)))
+        future = m.get(self.name)
+        if self.name not in m.callbacks:
+            Watch(self.name).do(m)
+        m.note(self.text, future.remove_done_callback(m.callbacks[self.name]))
 
     def __str__(self) -> str:
         return f"{self.name}.remove_done_callback(show)"
