@@ -23,6 +23,9 @@ from fuzz.ways import OURS, STOCK, StockLoop, Way, quiet, run
 # The broken primitives below are found within this many programs, and every kind of statement is among them.
 ENOUGH = 700
 
+# Drawing and running that many takes half of a usual test's time on a machine that does nothing else.
+pytestmark = pytest.mark.timeout(240)
+
 
 def drawn(count: int) -> list[Program]:
     """The programs that the fuzzer runs for the first seed."""
