@@ -35,7 +35,8 @@ def drawn(count: int) -> list[Program]:
         found.append(program)
         return False
 
-    assert for_each_program(count, 1, take) == count
+    with quiet():
+        assert for_each_program(count, 1, take) == count
     return found
 
 
@@ -131,7 +132,6 @@ def test_traces_show_everything_succeed_and_fail(traces: list[list[str]]) -> Non
         r"TaskGroup\(\) as \w: raised \| ExceptionGroup",
         r"TaskGroup\(\) as \w: raised \| CancelledError",
         r"\w = g\.create_task\(.* \| t\d+ pending",
-        r"\w = [gh]\.create_task\(.* \| RuntimeError",
         r"create_task\(.* \| t\d+ pending",
         r"\w\.cancel\('by \d'\) \| True",
         r"\w\.cancel\(.*\) \| False",

@@ -325,7 +325,9 @@ class Maker:
         return s.Later(self.operation(), delay)
 
     def watch(self) -> s.Statement:
-        return s.Unwatch(self.any_name()) if self.chance(2, 5) else s.Watch(self.any_name())
+        and_unwatch = self.chance(2, 5)
+        name = self.any_name()
+        return b.Attempt((s.Watch(name), s.Unwatch(name))) if and_unwatch else s.Watch(name)
 
     def count_up(self) -> s.Statement:
         return s.Count(self.below(2))
