@@ -3,7 +3,7 @@
 //! An instance is `[what the base class needs][our fields]`. The references among the fields are declared
 //! as members of the type, so that the interpreter itself visits, clears and drops them together with the
 //! instance dict: no such class has a `tp_traverse` or `tp_clear` of its own, and none has a `tp_dealloc` but
-//! those that are made and dropped all the time (see [`end`]). (The interpreter leaves members alone that are
+//! those that are made and dropped all the time (see `end`). (The interpreter leaves members alone that are
 //! read-only, so they are writable, and Python code does not find them.)
 //! What a class does not define is inherited, and works because each attribute that asyncio's code uses is
 //! there.
