@@ -1,25 +1,23 @@
 //! The callable of a native `async def`.
 //!
-//! It stands where asyncio has a Python function, and is taken for one: it binds like a function, carries
-//! the marks by which `asyncio` and `inspect` know a coroutine function, and whatever else is asked of it
-//! (signature, documentation, annotations) it answers as asyncio's own function does. Calls that it does
-//! not understand go to that function too: another class's `self`, or arguments that do not fit, which
-//! then raise the very error that asyncio raises.
+//! It stands where asyncio has a Python function, and is taken for one (see `native::stand_in`); it carries the
+//! marks by which `asyncio` and `inspect` know a coroutine function. Calls that it does not understand go to
+//! asyncio's own function: another class's `self`, or arguments that do not fit, which then raise the very
+//! error that asyncio raises.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_int, c_void};
-use std::mem::offset_of;
+use std::ffi::c_void;
 
 use pyo3::ffi;
 
 use crate::compat::frame::Origin;
 use crate::native::args::matches;
-use crate::native::function::pickled_by_name;
-use crate::native::trampoline::{guard, guard_object};
-use crate::native::types::{TypeBuilder, WeakList, set_type_attribute, type_of_class};
-use crate::native::{Args, Raised, Ref, Result, Slot, check, dict, string, take_raised, tuple};
+use crate::native::stand_in::{self, StandIn, call_stock};
+use crate::native::trampoline::guard_object;
+use crate::native::types::{set_type_attribute, type_of_class};
+use crate::native::{Args, Ref, Result, Slot, check, dict, string, tuple};
 use crate::statics::{Once, TypeCell, unset};
-use crate::{attribute, method0, unary_slot};
+use crate::unary_slot;
 
 use super::bound;
 use super::definition::AsyncDef;
@@ -32,8 +30,8 @@ static ORIGINS: Once<RefCell<Vec<(*const AsyncDef, Origin)>>> = Once::new();
 
 #[repr(C)]
 struct Function {
-    head: ffi::PyObject,
-    vectorcall: Option<ffi::vectorcallfunc>,
+    base: StandIn,
+    /// What it is a function for; never null in a finished object.
     definition: Cell<*const AsyncDef>,
     /// The class whose method it is, null for a function.
     owner: Cell<*mut ffi::PyTypeObject>,
@@ -41,9 +39,6 @@ struct Function {
     collects: Cell<bool>,
     /// Whether `async with` calls it; see [`bound`].
     entered: Cell<bool>,
-    /// asyncio's own function.
-    stock: Slot,
-    weak: WeakList,
 }
 
 fn fields(function: &Ref) -> &Function {
@@ -61,27 +56,19 @@ pub fn origin_of(definition: &'static AsyncDef) -> Option<Origin> {
 /// Makes the type.
 pub fn make_type() -> Result<()> {
     ORIGINS.set(RefCell::default());
-    let class = TypeBuilder::new(c"roundelay.coroutine_function", size_of::<Function>())
-        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR)
-        .collected(dealloc, traverse, clear)
-        .called_at(offset_of!(Function, vectorcall))
-        .weakly_referable(offset_of!(Function, weak))
-        .slot((ffi::Py_tp_descr_get, bind as *mut c_void))
-        .slot((ffi::Py_tp_getattro, getattro as *mut c_void))
-        .slot(unary_slot!(Py_tp_repr, repr))
-        .methods([method0!(
-            c"__reduce__",
-            reduce,
-            c"__reduce__($self, /)\n--\n\n"
-        )])
-        .attributes([
-            attribute!(c"__doc__", doc),
-            attribute!(c"__module__", module),
-            attribute!(c"__signature__", signature),
-        ])
-        .build(None)?;
-    FUNCTION.set(type_of_class(&class));
-    // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
+    let slots = [
+        unary_slot!(Py_tp_repr, repr),
+        (ffi::Py_tp_descr_get, bind as *mut c_void),
+    ];
+    // SAFETY: `Function` is laid out as C does it, and begins with what it builds on.
+    FUNCTION.set(unsafe {
+        stand_in::make_type::<Function>(c"roundelay.coroutine_function", &slots, mark)?
+    });
+    Ok(())
+}
+
+/// Sets how asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
+fn mark(class: &Ref) -> Result<()> {
     for (module, constant, attribute) in [
         (c"asyncio.coroutines", "_is_coroutine", c"_is_coroutine"),
         // The constant has one name in 3.12 and another from 3.13 on.
@@ -89,29 +76,22 @@ pub fn make_type() -> Result<()> {
         (c"inspect", "_is_coroutine_mark", c"_is_coroutine_marker"),
     ] {
         if let Some(mark) = crate::imports::module(module)?.getattr_opt(&string(constant)?)? {
-            set_type_attribute(&class, attribute, &mark)?;
+            set_type_attribute(class, attribute, &mark)?;
         }
     }
-    // The interpreter specialises `queue.get()` in bytecode only if the type of `get` cannot change.
-    // SAFETY: the type was just made, and is complete.
-    unsafe { (*type_of_class(&class)).tp_flags |= ffi::Py_TPFLAGS_IMMUTABLETYPE };
     Ok(())
 }
 
 /// The callable for `definition`, in the place of `stock`, asyncio's own function.
 pub fn make(definition: &'static AsyncDef, stock: Ref) -> Result<Ref> {
     debug_assert!(definition.parameters.len() < SLOTS);
-    // SAFETY: a fresh object of the type made above.
-    unsafe {
-        let function = crate::native::gc::generic_alloc(FUNCTION.get())?;
-        (*function.as_ptr().cast::<Function>()).vectorcall = Some(call);
-        if let Some(origin) = Origin::of(&stock) {
-            ORIGINS.get().borrow_mut().push((definition, origin));
-        }
-        fields(&function).definition.set(definition);
-        fields(&function).stock.set(stock);
-        Ok(function)
+    if let Some(origin) = Origin::of(&stock) {
+        ORIGINS.get().borrow_mut().push((definition, origin));
     }
+    // SAFETY: the type is made, and `call` is of its instances.
+    let function = unsafe { stand_in::allocate(FUNCTION.get(), call, stock) }?;
+    fields(&function).definition.set(definition);
+    Ok(function)
 }
 
 /// The same for a function that is called as `f(first, /, *args, **kwargs)`: slot 0 of its frame has the first
@@ -157,7 +137,7 @@ pub(super) fn call_with(function: &Ref, args: &Args<'_>) -> Result<Ref> {
     let definition = unsafe { &*own.definition.get() };
     if own.collects.get() {
         return match args.positional {
-            [] => call_stock(own, args),
+            [] => call_stock(function, args),
             [first, rest @ ..] => collect(definition, first, rest, args),
         };
     }
@@ -197,7 +177,7 @@ pub(super) fn call_with(function: &Ref, args: &Args<'_>) -> Result<Ref> {
         }
         discard(&coroutine);
     }
-    call_stock(own, args)
+    call_stock(function, args)
 }
 
 fn collect(
@@ -250,118 +230,26 @@ fn discard(coroutine: &Ref) {
     object::finish(coroutine);
 }
 
-#[cold]
-fn call_stock(own: &Function, args: &Args<'_>) -> Result<Ref> {
-    let stock = own.stock.get().expect("set when it was made");
-    args.pass_on(&stock)
-}
-
 /// `function.__get__(instance, owner)`
 unsafe extern "C" fn bind(
     slf: *mut ffi::PyObject,
     instance: *mut ffi::PyObject,
-    _owner: *mut ffi::PyObject,
+    owner: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter passes live objects, null for no instance.
     unsafe {
-        if instance.is_null() || instance == ffi::Py_None() {
-            return Ref::borrowed(slf).into_ptr();
-        }
         let function = Ref::view(&slf);
-        if fields(function).entered.get() {
+        if !instance.is_null() && fields(function).entered.get() {
             return guard_object(|| bound::make(function, Ref::view(&instance)));
         }
-        crate::compat::PyMethod_New(slf, instance)
+        stand_in::bind(slf, instance, owner)
     }
-}
-
-/// What the type does not have is asked of asyncio's function.
-unsafe extern "C" fn getattro(
-    slf: *mut ffi::PyObject,
-    name: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    guard_object(|| {
-        // SAFETY: the interpreter passes live objects; a new reference or null.
-        unsafe {
-            let own = ffi::PyObject_GenericGetAttr(slf, name);
-            if !own.is_null() {
-                return Ok(Ref::owned(own));
-            }
-            if ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) == 0 {
-                return Err(Raised);
-            }
-            drop(take_raised());
-            stock(Ref::view(&slf)).getattr(Ref::view(&name))
-        }
-    })
-}
-
-fn stock(function: &Ref) -> Ref {
-    fields(function)
-        .stock
-        .get()
-        .unwrap_or_else(crate::native::none)
-}
-
-fn doc(function: &Ref) -> Result<Ref> {
-    stock(function).getattr(&string("__doc__")?)
-}
-
-fn module(function: &Ref) -> Result<Ref> {
-    stock(function).getattr(&string("__module__")?)
-}
-
-fn reduce(function: &Ref) -> Result<Ref> {
-    pickled_by_name(function, &stock(function))
-}
-
-fn signature(function: &Ref) -> Result<Ref> {
-    crate::imports::imports()
-        .inspect_signature
-        .call([&stock(function)])
 }
 
 fn repr(function: &Ref) -> Result<Ref> {
-    let qualname = stock(function).getattr(&string("__qualname__")?)?;
     string(&format!(
         "<coroutine function {} at {:p}>",
-        crate::native::text_of(&qualname)?,
+        stand_in::qualname(function)?,
         function.as_ptr()
     ))
-}
-
-unsafe extern "C" fn traverse(
-    slf: *mut ffi::PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: called by the collector with a live object.
-    unsafe {
-        let function = Ref::view(&slf);
-        match visit(function.type_ptr().cast(), arg) {
-            0 => fields(function).stock.traverse(visit, arg),
-            status => status,
-        }
-    }
-}
-
-unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
-    guard(0, || {
-        // SAFETY: called by the collector with a live object.
-        drop(fields(unsafe { Ref::view(&slf) }).stock.take());
-        Ok(0)
-    })
-}
-
-unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
-    guard((), || {
-        // SAFETY: called when the last reference is gone; the memory is given back last.
-        unsafe {
-            ffi::PyObject_GC_UnTrack(slf.cast());
-            fields(Ref::view(&slf)).weak.clear(slf);
-            drop(fields(Ref::view(&slf)).stock.take());
-            crate::native::gc::release(slf);
-        }
-        Ok(())
-    });
 }

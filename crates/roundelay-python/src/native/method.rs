@@ -13,7 +13,8 @@ use crate::native::call::items;
 use crate::native::types::{set_type_attribute, type_of_class};
 use crate::native::{Args, Ref, Result, string};
 
-use super::function::{self, call_stock, fields, is_function};
+use super::function::{self, fields, is_function};
+use super::stand_in::call_stock;
 use super::trampoline::guard_object;
 
 /// The entry of a table that a function stands for, and the class whose objects it takes.
@@ -160,12 +161,9 @@ unsafe fn stock_call(
 ) -> *mut ffi::PyObject {
     guard_object(|| {
         // SAFETY: by the caller's contract.
-        let (own, args) = unsafe {
-            (
-                fields(Ref::view(&callable)),
-                Args::from_fastcall(args, count as usize, names),
-            )
-        };
-        call_stock(own, &args)
+        unsafe {
+            let args = Args::from_fastcall(args, count as usize, names);
+            call_stock(Ref::view(&callable), &args)
+        }
     })
 }

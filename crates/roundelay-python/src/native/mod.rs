@@ -9,6 +9,7 @@ pub mod gc;
 pub mod method;
 pub mod refs;
 pub mod resumed;
+pub mod stand_in;
 pub mod trampoline;
 pub mod types;
 
