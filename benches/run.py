@@ -22,7 +22,7 @@ from table import OURS, Row, geometric_mean, load_targets, render
 from workloads import DEFAULT, GROUPS, MEAN, WORKLOADS, Workload, select
 
 CHILD = Path(__file__).with_name("child.py")
-TIMEOUT = 300.0
+TIMEOUT = 60.0
 """Seconds for one process. The slowest loop needs about ten for the largest workload."""
 
 

@@ -470,3 +470,28 @@ def test_install_in_a_program_that_has_imported_everything() -> None:
         timeout=50,
     )
     assert (done.stdout.strip(), done.stderr) == ("HELLO", "")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="new in 3.12")
+def test_eager_tasks_are_native_while_installed() -> None:
+    factory = asyncio.eager_task_factory
+
+    def made() -> type:
+        async def child() -> None:
+            await asyncio.sleep(0)
+
+        async def main() -> type:
+            asyncio.get_running_loop().set_task_factory(factory)
+            task = asyncio.create_task(child())
+            await task
+            return type(task)
+
+        with asyncio.Runner(loop_factory=roundelay.new_event_loop) as runner:
+            return runner.run(main())
+
+    assert made() is asyncio.Task
+    roundelay.install()
+    assert made() is roundelay.Task
+    assert asyncio.eager_task_factory is factory
+    roundelay.uninstall()
+    assert made() is asyncio.Task

@@ -85,6 +85,14 @@ def _accept_earlier_readers() -> None:
     _replace(writer, "__init__", init)
 
 
+def _make_eager_tasks_native() -> None:
+    """Let ``asyncio.eager_task_factory`` make native tasks, also for those who imported it before."""
+    factory: Any = getattr(asyncio, "eager_task_factory", None)  # new in 3.12
+    for cell in getattr(factory, "__closure__", None) or ():
+        if cell.cell_contents is asyncio.Task:
+            _replace(cell, "cell_contents", _core.Task)
+
+
 def install() -> None:
     """Make asyncio native: its functions, and the loop that ``asyncio.run()`` and others make.
 
@@ -96,6 +104,7 @@ def install() -> None:
     from .policy import EventLoopPolicy
 
     _accept_earlier_readers()
+    _make_eager_tasks_native()
     for home, names in _HOMES.items():
         module = getattr(asyncio, home)
         for name in names:
