@@ -13,7 +13,7 @@ process, and :func:`uninstall` puts them back.
 import asyncio
 import sys
 from asyncio import *  # noqa: F403
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._core import (
     Barrier,
@@ -110,7 +110,7 @@ __all__ = [
 # up the quick way only in modules that have no `__getattr__`.
 globals().update({name: value for name, value in vars(asyncio).items() if name not in globals()})
 
-if TYPE_CHECKING or sys.version_info >= (3, 14):
+if sys.version_info >= (3, 14):
 
     def __getattr__(name: str) -> Any:
         """What asyncio itself makes only when it is asked for."""

@@ -12,7 +12,7 @@ use crate::future::object::{adjust_type, base_builder, end};
 use crate::future::{self, FutureBody, State, Waiter, collector, members, outcome};
 use crate::imports::names;
 use crate::native::args::matches;
-use crate::native::gc::{FreeList, track};
+use crate::native::gc::{FreeList, track, traverse_slots};
 use crate::native::trampoline::guard;
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, boolean, check, list, none, raise_text, string};
@@ -340,13 +340,11 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live gather.
     unsafe {
         let own = body(Ref::view(&slf));
-        let mut status = future::object::traverse(slf, visit, arg);
-        for slot in [&own.children, &own.caller, &own.results] {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
+        let slots = [&own.children, &own.caller, &own.results];
+        match future::object::traverse(slf, visit, arg) {
+            0 => traverse_slots(slots, visit, arg),
+            status => status,
         }
-        status
     }
 }
 

@@ -86,13 +86,7 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live object.
     unsafe {
         let link = Ref::view(&slf);
-        let mut status = visit(link.type_ptr().cast(), arg);
-        for slot in fields(link).slots() {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(link, fields(link).slots(), visit, arg)
     }
 }
 

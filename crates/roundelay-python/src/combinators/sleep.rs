@@ -318,13 +318,7 @@ unsafe extern "C" fn traverse(
     unsafe {
         let wait = Ref::view(&slf);
         let own = fields(wait);
-        let mut status = visit(wait.type_ptr().cast(), arg);
-        for slot in [&own.result, &own.held] {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(wait, [&own.result, &own.held], visit, arg)
     }
 }
 

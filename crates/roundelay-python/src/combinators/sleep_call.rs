@@ -129,17 +129,7 @@ fn make_function() -> Result<Ref> {
     crate::native::types::set_type_attribute(&class, c"__module__", &string("roundelay")?)?;
     let defaults = tuple(&[&none()])?;
     crate::native::types::set_type_attribute(&class, c"__defaults__", &defaults)?;
-    // How asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
-    for (module, constant, attribute) in [
-        (c"asyncio.coroutines", "_is_coroutine", c"_is_coroutine"),
-        // The constant has one name in 3.12 and another from 3.13 on.
-        (c"inspect", "_is_coroutine_marker", c"_is_coroutine_marker"),
-        (c"inspect", "_is_coroutine_mark", c"_is_coroutine_marker"),
-    ] {
-        if let Some(mark) = crate::native::import(module)?.getattr_opt(&string(constant)?)? {
-            crate::native::types::set_type_attribute(&class, attribute, &mark)?;
-        }
-    }
+    crate::coroutine::function::mark(&class)?;
     // SAFETY: a fresh object of the type just made; it lives as long as the process.
     unsafe {
         let function = crate::native::gc::generic_alloc(SLEEP_FUNCTION.get())?;
@@ -386,13 +376,7 @@ unsafe extern "C" fn traverse(
     unsafe {
         let sleep = Ref::view(&slf);
         let own = fields(sleep);
-        let mut status = visit(sleep.type_ptr().cast(), arg);
-        for slot in [&own.delay, &own.result, &own.wait] {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(sleep, [&own.delay, &own.result, &own.wait], visit, arg)
     }
 }
 

@@ -141,13 +141,7 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live object.
     unsafe {
         let callback = Ref::view(&slf);
-        let mut status = visit(callback.type_ptr().cast(), arg);
-        for slot in fields(callback).slots() {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(callback, fields(callback).slots(), visit, arg)
     }
 }
 

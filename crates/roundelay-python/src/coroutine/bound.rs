@@ -168,13 +168,7 @@ unsafe extern "C" fn traverse(
     unsafe {
         let bound = Ref::view(&slf);
         let own = fields(bound);
-        let mut status = visit(bound.type_ptr().cast(), arg);
-        for slot in [&own.function, &own.instance] {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(bound, [&own.function, &own.instance], visit, arg)
     }
 }
 

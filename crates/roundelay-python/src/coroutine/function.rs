@@ -68,7 +68,7 @@ pub fn make_type() -> Result<()> {
 }
 
 /// Sets how asyncio (up to 3.15) and inspect (from 3.12) recognise a coroutine function that is not a plain one.
-fn mark(class: &Ref) -> Result<()> {
+pub fn mark(class: &Ref) -> Result<()> {
     for (module, constant, attribute) in [
         (c"asyncio.coroutines", "_is_coroutine", c"_is_coroutine"),
         // The constant has one name in 3.12 and another from 3.13 on.

@@ -202,13 +202,12 @@ unsafe extern "C" fn traverse(
     unsafe {
         let coroutine = Ref::view(&slf);
         let own = fields(coroutine);
-        let mut status = visit(coroutine.type_ptr().cast(), arg);
-        for slot in own.slots.iter().chain([&own.awaiting]) {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(
+            coroutine,
+            own.slots.iter().chain([&own.awaiting]),
+            visit,
+            arg,
+        )
     }
 }
 

@@ -91,10 +91,7 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live object.
     unsafe {
         let wrapper = Ref::view(&slf);
-        match visit(wrapper.type_ptr().cast(), arg) {
-            0 => fields(wrapper).coroutine.traverse(visit, arg),
-            status => status,
-        }
+        crate::native::gc::traverse(wrapper, [&fields(wrapper).coroutine], visit, arg)
     }
 }
 

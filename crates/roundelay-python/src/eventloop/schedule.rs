@@ -83,13 +83,7 @@ pub fn call_soon(
         if state.debug.get() {
             check_thread(state)?;
         }
-        let args = match arg {
-            Some(arg) => handle::Arguments::One(arg.clone()),
-            None => handle::Arguments::None,
-        };
-        let handle = handle::make(event_loop, callback, args, Some(context))?;
-        state.push(Word::handle(handle));
-        return Ok(());
+        return push_callback(event_loop, state, callback, arg, Some(context));
     }
     let call_soon = event_loop.getattr(&names().call_soon)?;
     let name = &names().kw_context;
@@ -104,11 +98,23 @@ pub fn call_soon(
 pub fn call_soon_now(event_loop: &Ref, callback: &Ref, arg: Option<&Ref>) -> Result<()> {
     let state = data(event_loop);
     check_closed(state)?;
+    push_callback(event_loop, state, callback, arg, None)
+}
+
+/// Queues a handle for `callback([arg])`, in the current context if none is given.
+#[inline]
+fn push_callback(
+    event_loop: &Ref,
+    state: &LoopData,
+    callback: &Ref,
+    arg: Option<&Ref>,
+    context: Option<&Ref>,
+) -> Result<()> {
     let args = match arg {
         Some(arg) => handle::Arguments::One(arg.clone()),
         None => handle::Arguments::None,
     };
-    let handle = handle::make(event_loop, callback, args, None)?;
+    let handle = handle::make(event_loop, callback, args, context)?;
     state.push(Word::handle(handle));
     Ok(())
 }

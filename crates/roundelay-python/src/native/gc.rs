@@ -4,11 +4,12 @@
 //! generic allocator. Builds with the GIL only: a free-threaded build needs its own back end here.
 
 use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use pyo3::ffi;
 
-use super::refs::{Raised, Ref, Result};
+use super::refs::{Raised, Ref, Result, Slot};
 
 unsafe extern "C" {
     fn _PyObject_GC_New(ty: *mut ffi::PyTypeObject) -> *mut ffi::PyObject;
@@ -99,6 +100,46 @@ impl FreeList {
             }
         }
     }
+}
+
+/// The `tp_traverse` of an object of a heap type that refers to nothing but its type and what is in `slots`.
+///
+/// # Safety
+/// Called from `tp_traverse` of `object`, with what the collector passed in; `slots` are the object's.
+#[inline]
+pub unsafe fn traverse<'a>(
+    object: &Ref,
+    slots: impl IntoIterator<Item = &'a Slot>,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: by the caller's contract.
+    unsafe {
+        match visit(object.type_ptr().cast(), arg) {
+            0 => traverse_slots(slots, visit, arg),
+            status => status,
+        }
+    }
+}
+
+/// Visits what is in `slots`.
+///
+/// # Safety
+/// As for [`traverse`].
+#[inline]
+pub unsafe fn traverse_slots<'a>(
+    slots: impl IntoIterator<Item = &'a Slot>,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    for slot in slots {
+        // SAFETY: by the caller's contract.
+        let status = unsafe { slot.traverse(visit, arg) };
+        if status != 0 {
+            return status;
+        }
+    }
+    0
 }
 
 /// A new instance through the type's own allocator (subclasses; the object comes tracked and zeroed).

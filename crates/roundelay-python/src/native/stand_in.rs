@@ -176,10 +176,7 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live object.
     unsafe {
         let function = Ref::view(&slf);
-        match visit(function.type_ptr().cast(), arg) {
-            0 => fields(function).stock.traverse(visit, arg),
-            status => status,
-        }
+        super::gc::traverse(function, [&fields(function).stock], visit, arg)
     }
 }
 

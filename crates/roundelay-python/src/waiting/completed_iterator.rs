@@ -238,13 +238,7 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live object.
     unsafe {
         let iterator = Ref::view(&slf);
-        let mut status = visit(iterator.type_ptr().cast(), arg);
-        for slot in slots(fields(iterator)) {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(iterator, slots(fields(iterator)), visit, arg)
     }
 }
 

@@ -152,13 +152,12 @@ unsafe extern "C" fn traverse(
     unsafe {
         let collector = Ref::view(&slf);
         let own = fields(collector);
-        let mut status = visit(collector.type_ptr().cast(), arg);
-        for slot in [&own.waiter, &own.timer, &own.caller] {
-            if status == 0 {
-                status = slot.traverse(visit, arg);
-            }
-        }
-        status
+        crate::native::gc::traverse(
+            collector,
+            [&own.waiter, &own.timer, &own.caller],
+            visit,
+            arg,
+        )
     }
 }
 
