@@ -23,6 +23,7 @@ mod queues;
 mod statics;
 mod streams;
 mod sync;
+mod system;
 mod task;
 mod taskgroup;
 mod timeouts;

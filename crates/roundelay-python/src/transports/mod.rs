@@ -2,13 +2,13 @@
 //!
 //! [`socket`] makes the type of stream sockets, which derives from asyncio's own class and leaves to it what
 //! is rare; [`fields`] says what a transport is made of, [`setup`] how it begins, [`reading`] and [`writing`]
-//! what it does while it lives, [`closing`] how it ends. [`pending`] is what waits to be sent, [`system`] has
-//! the system calls, [`schedule`] the ways to the loop.
+//! what it does while it lives, [`closing`] how it ends. [`pending`] is what waits to be sent, [`schedule`]
+//! has the ways to the loop; the system calls are made by [`crate::system`].
 //!
 //! # Who owns a descriptor
 //!
 //! The Python socket, and nobody else. A transport owns a reference to the socket and asks it for the number
-//! at every call; see [`system`]. The number that it keeps (`_sock_fd`) only names the entry in the loop's
+//! at every call; see [`crate::system`]. The number that it keeps (`_sock_fd`) only names the entry in the loop's
 //! table of readers and writers, which the transport leaves before it closes the socket.
 
 mod attributes;
@@ -19,7 +19,6 @@ mod reading;
 mod schedule;
 mod setup;
 mod socket;
-mod system;
 mod writing;
 
 pub use socket::make_types;

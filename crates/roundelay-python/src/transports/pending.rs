@@ -15,8 +15,7 @@ use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Ref, Result, Slot, list};
 use crate::statics::{TypeCell, unset};
-
-use super::system::MOST_PIECES;
+use crate::system::stream::MOST_PIECES;
 
 static PENDING: TypeCell = unset();
 

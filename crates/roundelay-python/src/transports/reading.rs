@@ -8,10 +8,10 @@ use crate::imports::{imports, names};
 use crate::native::{
     Raised, Ref, Result, boolean, check, integer, none, raise, string, take_raised, while_handling,
 };
+use crate::system::stream;
 
 use super::fields::{TransportFields, fields};
 use super::schedule::{in_debug_mode, unwatch, watch};
-use super::system;
 
 /// `_read_ready()`: the loop found the socket readable.
 pub fn read_ready(transport: &Ref) -> Result<Ref> {
@@ -69,7 +69,7 @@ fn give_data(transport: &Ref, own: &TransportFields) -> Result<()> {
     };
     let state = eventloop::data(&event_loop);
     let mut scratch = state.scratch.take();
-    let outcome = system::receive(&socket, &mut scratch, own.max_size.get());
+    let outcome = stream::receive(&socket, &mut scratch, own.max_size.get());
     state.scratch.replace(scratch);
     let Some(Some(data)) = or_fatal(transport, outcome, READ_FAILED)? else {
         return Ok(());
@@ -96,7 +96,7 @@ fn fill_buffer(transport: &Ref, own: &TransportFields) -> Result<()> {
     let Some(socket) = own.sock.get() else {
         return Ok(());
     };
-    let outcome = system::receive_into(&socket, &buffer);
+    let outcome = stream::receive_into(&socket, &buffer);
     let Some(Some(count)) = or_fatal(transport, outcome, READ_FAILED)? else {
         return Ok(());
     };

@@ -7,13 +7,13 @@ use crate::compat::{socket_descriptor, transport_behaviour};
 use crate::imports::{imports, names};
 use crate::native::buffer::{BufferView, bytes, content};
 use crate::native::{Raised, Ref, Result, check, integer, items, none, string, tuple};
+use crate::system::stream;
 
 use super::closing;
 use super::fields::{TransportFields, fields};
 use super::pending::Pending;
 use super::reading::{fatal, or_fatal};
 use super::schedule::{unwatch, watch};
-use super::system;
 
 const WRITE_FAILED: &str = "Fatal write error on socket transport";
 
@@ -86,7 +86,7 @@ fn send(own: &TransportFields, data: &Ref) -> Result<(usize, bool)> {
     let Some(socket) = own.sock.get() else {
         return Ok((0, true));
     };
-    Ok(system::send(&socket, data)?.unwrap_or((0, false)))
+    Ok(stream::send(&socket, data)?.unwrap_or((0, false)))
 }
 
 /// `writelines(list_of_data)` of 3.12 and newer: one call for all pieces.
@@ -168,7 +168,7 @@ pub fn write_ready(transport: &Ref) -> Result<Ref> {
         // Nothing waits if the loop was left while the last piece was accounted for.
         let outcome = match Pending::size_of(&own.pending) {
             0 => Ok(Some(0)),
-            _ => pending.with_slices(|slices| system::send_all(&socket, slices)),
+            _ => pending.with_slices(|slices| stream::send_all(&socket, slices)),
         };
         match outcome {
             Ok(Some(count)) => pending.advance(count),

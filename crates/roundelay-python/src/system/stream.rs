@@ -1,26 +1,16 @@
-//! The system calls of transports. None of them blocks, so none lets go of the GIL.
-//!
-//! They are made for a `socket.socket`, whose methods are known. What somebody else puts in its place has its
-//! methods called.
-//!
-//! A descriptor has one owner: the Python socket. Each call asks it for the number and uses it at once, so a
-//! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
+//! Reading and writing connected sockets.
 
 use std::io::IoSlice;
-use std::os::fd::BorrowedFd;
 
 use pyo3::ffi;
 use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use crate::compat::socket_descriptor::{descriptor, is_socket};
-use crate::error::raise_io;
+use crate::compat::socket_descriptor::is_socket;
 use crate::native::buffer::{BufferView, bytes, content};
 use crate::native::{Raised, Ref, Result, integer, list, string, take_raised};
 
-/// What a call that does not wait comes back with: a result, or nothing because it would have to wait.
-pub type Now<T> = Option<T>;
+use super::{Now, call};
 
 /// Most pieces that one call takes on any system that we know (`IOV_MAX`).
 pub const MOST_PIECES: usize = 1024;
@@ -32,26 +22,6 @@ fn send_flags() -> SendFlags {
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
     let quiet = SendFlags::empty();
     SendFlags::DONTWAIT | quiet
-}
-
-/// Makes one call on the socket's descriptor. One that a signal interrupts counts as one that would have to
-/// wait: the loop comes back to it, and the interpreter runs the signal's handlers before.
-fn call<T>(
-    socket: &Ref,
-    operation: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
-) -> Result<Now<T>> {
-    let fd = descriptor(socket)?;
-    if fd < 0 {
-        return raise_io(Errno::BADF.into());
-    }
-    // SAFETY: the socket owns the descriptor and has it open now; no Python code runs during the call that
-    // could close it.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    match operation(fd) {
-        Ok(value) => Ok(Some(value)),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-        Err(error) => raise_io(error.into()),
-    }
 }
 
 /// `socket.name(argument)` of an object that is no `socket.socket`.
