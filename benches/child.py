@@ -21,13 +21,13 @@ def main() -> None:
     options = parser.parse_args()
 
     # Before the workloads are imported: asyncio's names must be in place by then.
-    make_loop = loops.prepare(options.loop)
+    loop = loops.prepare(options.loop)
     from workloads import WORKLOADS, registry
 
     if options.cpu_time:
         registry.use_processor_time()
     workload = WORKLOADS[options.workload]
-    print(json.dumps(workload.measure(make_loop, options.passes, options.scale)))
+    print(json.dumps(workload.measure(loop, options.passes, options.scale)))
     if workload.leaves_tasks:
         # Taking them down one by one would only cost time.
         sys.stdout.flush()

@@ -14,16 +14,24 @@ import shlex
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import cores
 import loops
 import machine
 from table import OURS, Row, geometric_mean, load_targets, render
-from workloads import DEFAULT, GROUPS, MEAN, WORKLOADS, Workload, select
+from workloads import DEFAULT, GROUPS, MEAN, PROCESSOR, WORKLOADS, Workload, select
 
 CHILD = Path(__file__).with_name("child.py")
 TIMEOUT = 60.0
 """Seconds for one process. The slowest loop needs about ten for the largest workload."""
+
+CONTROL = "asyncio"
+"""The loop that is measured first."""
+
+PATIENCE = 10
+"""A loop that takes so many times as long as the control, and so many seconds, hangs."""
 
 
 def main() -> int:
@@ -39,6 +47,8 @@ def main() -> int:
     )
     if options.scale != 1:
         notes.append(f"counts: {options.scale:g} of what the titles say; not for comparison with targets")
+    if any(workload.group == "network" for workload in workloads):
+        notes.append(f"network: {cores.choose().describe()}")
     print("\n".join(notes), flush=True)
     samples, failures = measure(options, workloads, present)
     rows = make_rows(options, workloads, samples)
@@ -63,7 +73,8 @@ def parse_arguments() -> argparse.Namespace:
         "--workloads",
         nargs="+",
         metavar="NAME",
-        help=f"workloads, or groups of them: {', '.join(GROUPS)}; default {' '.join(DEFAULT)}",
+        help="workloads, patterns of their names (net_*_1k_10), or groups of them:"
+        f" {', '.join(GROUPS)}; default {' '.join(DEFAULT)}",
     )
     parser.add_argument("-a", "--all", action="store_true", help="every workload there is")
     parser.add_argument("--list", action="store_true", help="list the workloads by group; measure nothing")
@@ -131,15 +142,20 @@ def measure(
     samples: dict[str, dict[str, list[float]]] = {}
     failures: dict[tuple[str, str], str] = {}
     for number in range(options.rounds):
-        for name in (workload.name for workload in workloads):
+        for workload in workloads:
+            name = workload.name
+            timeout = TIMEOUT
             for loop in present:
-                if (loop, name) in failures:
+                if (loop, name) in failures or (loop == loops.LIMIT and not workload.limited):
                     continue
+                start = time.monotonic()
                 try:
-                    found = run_child(options, loop, name)
+                    found = run_child(options, loop, name, timeout)
                 except ChildFailed as error:
                     failures[loop, name] = f"{loop}, {name}: {error}"
                     continue
+                if loop == CONTROL:
+                    timeout = min(TIMEOUT, PATIENCE * max(1.0, time.monotonic() - start))
                 for row, values in found.items():
                     samples.setdefault(row, {}).setdefault(loop, []).extend(values)
             print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr)
@@ -150,14 +166,16 @@ class ChildFailed(Exception):
     """The process that should have measured did not; the message is its last line."""
 
 
-def run_child(options: argparse.Namespace, loop: str, workload: str) -> dict[str, list[float]]:
+def run_child(
+    options: argparse.Namespace, loop: str, workload: str, timeout: float
+) -> dict[str, list[float]]:
     command = [sys.executable, str(CHILD), loop, workload]
     command += ["--cpu-time"] if options.cpu_time else []
     command += ["--passes", str(options.passes), "--scale", str(options.scale)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
-        raise ChildFailed(f"no result after {TIMEOUT:.0f} s") from None
+        raise ChildFailed(f"no result after {timeout:.0f} s") from None
     if done.returncode != 0:
         # The line that names the exception; warnings about what it left behind may follow it.
         lines = [line for line in done.stderr.splitlines() if line.strip() and "Warning: " not in line]
@@ -176,8 +194,13 @@ def make_rows(
     trees = []
     for workload in workloads:
         for name, quantity in workload.rows.items():
-            values = {loop: choose(found) for loop, found in samples.get(name, {}).items()}
-            rows.append(Row(name, quantity.title, quantity.unit, values))
+            values, processor = (
+                {loop: choose(found) for loop, found in samples.get(key, {}).items()}
+                for key in (name, name + PROCESSOR)
+            )
+            if options.cpu_time and quantity.processor:
+                values, processor = processor, {}
+            rows.append(Row(name, quantity.title, quantity.unit, values, processor))
             if workload.group == "async_tree":
                 trees.append(rows[-1])
     if len(trees) > 1:

@@ -3,10 +3,10 @@
 import statistics
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from loops import PEERS
+from loops import LIMIT, PEERS
 
 OURS = "roundelay"
 
@@ -20,6 +20,8 @@ class Row:
     unit: str
     values: dict[str, float]
     """Loop to value; a loop without a value is missing here."""
+    processor: dict[str, float] = field(default_factory=dict)
+    """The same for the processor time that went into it, if that was measured."""
 
     def ratio(self, other: str) -> float | None:
         """How many times the other loop's value is ours."""
@@ -57,52 +59,80 @@ class Verdict:
         return {True: "met", False: "MISSED", None: "not measured"}[self.met] + f": {self.text}"
 
 
-def load_targets() -> dict[str, dict[str, float]]:
-    """The targets stated for the running Python: row to kind to number."""
+Targets = dict[str, dict[str, float | str]]
+"""Row to kind to number, or to the name of another row under `than`."""
+
+
+def load_targets() -> Targets:
+    """The targets stated for the running Python."""
     with Path(__file__).with_name("targets.toml").open("rb") as file:
         sections = tomllib.load(file)["python"]
-    return sections.get(f"{sys.version_info.major}.{sys.version_info.minor}", {})
+    own = sections.get(f"{sys.version_info.major}.{sys.version_info.minor}", {})
+    return {**sections.get("every", {}), **own}
 
 
-def verdicts(row: Row, targets: dict[str, float]) -> list[Verdict]:
-    """Compares one row with its targets."""
+def verdicts(row: Row, targets: dict[str, float | str], rows: dict[str, Row]) -> list[Verdict]:
+    """Compares one row with its targets; `rows` are all there are, by name."""
     found = []
-    for kind, bound in targets.items():
+    bounds = dict(targets)
+    than = rows.get(str(bounds.pop("than", "")))
+    for kind, given in bounds.items():
+        bound = float(given)
         if kind == "at-most":
             value = row.values.get(OURS)
             met = None if value is None else value <= bound
             found.append(Verdict(f"at most {bound:g} {row.unit}", met))
             continue
-        other = "asyncio" if kind == "asyncio" else row.best_peer()
-        ratio = row.ratio(other) if other else None
-        met = None if ratio is None else ratio >= bound
-        found.append(Verdict(f"{bound:g}x {kind.replace('-', ' ')}", met))
+        if kind == "ours":
+            ratio = _to_other_row(row, than)
+            text = f"{bound:g}x our {than.name if than else 'other row'}"
+        else:
+            other = row.best_peer() if kind == "best-peer" else kind
+            ratio = row.ratio(other) if other else None
+            text = f"{bound:g}x {'the ' * (kind == LIMIT)}{kind.replace('-', ' ')}"
+        # What the table shows as a ratio of 1.00 is one.
+        met = None if ratio is None else round(ratio, 2) >= bound
+        found.append(Verdict(text, met))
     return found
 
 
-def render(rows: list[Row], loops: list[str], targets: dict[str, dict[str, float]]) -> str:
+def _to_other_row(row: Row, other: Row | None) -> float | None:
+    """How many times our value in this row is that in another one."""
+    if other is None or OURS not in row.values or OURS not in other.values:
+        return None
+    return other.values[OURS] / row.values[OURS]
+
+
+def render(rows: list[Row], loops: list[str], targets: Targets) -> str:
     """The table in aligned Markdown, and below it what was missed and lost."""
+    loops = [loop for loop in loops if loop != LIMIT or any(LIMIT in row.values for row in rows)]
     header = ["workload", *loops, "vs asyncio", "vs best peer", "target"]
-    body = [_cells(row, loops, targets.get(row.name, {})) for row in rows]
+    named = {row.name: row for row in rows}
+    judged = {row.name: verdicts(row, targets.get(row.name, {}), named) for row in rows}
+    body = [_cells(row, loops, judged[row.name]) for row in rows]
     lines = _align([header, *body], left={0, len(header) - 1})
-    return "\n".join([*lines, "", *_summary(rows, targets)])
+    if any(row.processor for row in rows):
+        lines += ["", "In parentheses: processor time of the server's process."]
+    return "\n".join([*lines, "", *_summary(rows, judged, bool(targets))])
 
 
-def _cells(row: Row, loops: list[str], targets: dict[str, float]) -> list[str]:
+def _cells(row: Row, loops: list[str], judged: list[Verdict]) -> list[str]:
     peer = row.best_peer()
     to_peer = row.ratio(peer) if peer else None
-    judged = [str(verdict) for verdict in verdicts(row, targets)]
     return [
         row.title,
         *(_value(row, loop) for loop in loops),
         _times(row.ratio("asyncio")),
         f"{_times(to_peer)} ({peer})" if to_peer else "-",
-        ", ".join(judged) or "-",
+        ", ".join(map(str, judged)) or "-",
     ]
 
 
 def _value(row: Row, loop: str) -> str:
-    return f"{row.values[loop]:.0f} {row.unit}" if loop in row.values else "-"
+    if loop not in row.values:
+        return "-"
+    beside = f" ({row.processor[loop]:.0f})" if loop in row.processor else ""
+    return f"{row.values[loop]:.0f} {row.unit}{beside}"
 
 
 def _times(ratio: float | None) -> str:
@@ -123,7 +153,7 @@ def _align(table: list[list[str]], left: set[int]) -> list[str]:
     return lines
 
 
-def _summary(rows: list[Row], targets: dict[str, dict[str, float]]) -> list[str]:
+def _summary(rows: list[Row], judged: dict[str, list[Verdict]], stated: bool) -> list[str]:
     ours = [row for row in rows if OURS in row.values]
     if not ours:
         return ["roundelay was not measured."]
@@ -131,25 +161,25 @@ def _summary(rows: list[Row], targets: dict[str, dict[str, float]]) -> list[str]
         f"- {row.title}: {loop} {_value(row, loop)}, we {_value(row, OURS)}"
         for row in ours
         for loop in row.values
-        if loop != OURS and row.values[loop] < row.values[OURS]
+        if loop not in (OURS, LIMIT) and row.values[loop] < row.values[OURS]
     ]
     missed = []
     for row in ours:
-        texts = [v.text for v in verdicts(row, targets.get(row.name, {})) if v.met is False]
+        texts = [verdict.text for verdict in judged[row.name] if verdict.met is False]
         if texts:
             missed.append(f"- {row.title}: wanted {' and '.join(texts)}, reached {_reached(row)}")
     return [
         "Where we lose:" + ("" if slower else " nowhere in this table."),
         *slower,
-        "Targets missed:" + ("" if missed else f" {_no_miss(targets)}."),
+        "Targets missed:" + ("" if missed else f" {_no_miss(stated)}."),
         *missed,
     ]
 
 
 def _reached(row: Row) -> str:
-    others = [other for other in ("asyncio", row.best_peer()) if other and row.ratio(other)]
+    others = [other for other in ("asyncio", row.best_peer(), LIMIT) if other and row.ratio(other)]
     return ", ".join([_value(row, OURS), *(f"{_times(row.ratio(other))} {other}" for other in others)])
 
 
-def _no_miss(targets: dict[str, dict[str, float]]) -> str:
-    return "none" if targets else "none are stated for this Python"
+def _no_miss(stated: bool) -> str:
+    return "none" if stated else "none are stated for this Python"

@@ -16,7 +16,9 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-from .registry import MakeLoop, Quantity, Workload, register
+from loops import Loop
+
+from .registry import Quantity, Workload, register
 
 SCRIPT = "data-files/benchmarks/bm_async_tree/run_benchmark.py"
 """Where the package has it."""
@@ -44,13 +46,13 @@ class AsyncTree(Workload):
             return "this Python has no eager tasks"
         return None
 
-    def measure(self, make_loop: MakeLoop, passes: int, scale: float) -> dict[str, list[float]]:
+    def measure(self, loop: Loop, passes: int, scale: float) -> dict[str, list[float]]:
         """As often as there are passes; the tree has its size, whatever the scale."""
         program = script()
         if program is None:
             raise ModuleNotFoundError("pyperformance is not installed")
         # pyperf makes its loops with this. With roundelay installed it is the same function.
-        asyncio.new_event_loop = make_loop
+        asyncio.new_event_loop = loop.make
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder, "result.json")
             # The form in which pyperf starts its own workers: one process, no calibration.

@@ -1,100 +1,207 @@
-"""Connections: echo over protocols, both ends on one loop, through pairs of sockets."""
+"""Servers, measured from outside: the server is one process on one processor, the load another on another.
 
-import asyncio
-import socket
-from typing import Any
+A row says how long one request took while so many connections made them, each waiting for its reply before
+its next one; in parentheses, how much of a processor's time the server's process spent on it. The first is
+what users get out of a machine, and with one connection it is mostly the time that the system takes to wake
+two processes. The second is what a loop costs.
+"""
 
-from .registry import clock, timed
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 
-SMALL = b"x" * 2**10
-LARGE = b"x" * 2**18
+import cores
+import load
+import loops
+from processes import Process, ProcessFailed
 
+from .registry import PROCESSOR, Quantity, Workload, register
 
-class Echo(asyncio.Protocol):
-    """Sends back whatever comes."""
+SERVE = Path(__file__).parents[1] / "serve.py"
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
+START = 20.0
+"""Seconds within which a server is there, and the load connected to it."""
 
-    def data_received(self, data: bytes) -> None:
-        self.transport.write(data)
+PATIENCE = 30.0
+"""Seconds for a command to the load. It gives up by itself when nothing comes any more for four."""
 
+STYLES = {
+    "protocol": "echo over a Protocol",
+    "buffered": "echo over a BufferedProtocol",
+    "read": "echo over streams, read()",
+    "readline": "echo over streams, readline()",
+    "sock": "echo over sock_recv() and sock_sendall()",
+    "tls": "echo over TLS streams, read()",
+}
+"""The servers of `servers.py` that echo a stream of bytes, and what they are called."""
 
-class BufferedEcho(asyncio.BufferedProtocol):
-    """The same with a buffer of its own."""
+SIZES = {"1k": ("1 KiB", 2**10, 30_000), "64k": ("64 KiB", 2**16, 5_000), "1m": ("1 MiB", 2**20, 300)}
+"""Sizes of a request: what they are called, in bytes, and how many requests are made in one pass."""
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self.buffer = memoryview(bytearray(2**16))
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.transport.write(bytes(self.buffer[:nbytes]))
-
-
-class Client(Echo):
-    """Sends a message, and the next one when the whole of it has come back, so many times."""
-
-    def __init__(self, message: bytes, rounds: int) -> None:
-        self.message, self.rounds, self.left = message, rounds, len(message)
-        self.done = asyncio.get_running_loop().create_future()
-
-    def data_received(self, data: bytes) -> None:
-        self.left -= len(data)
-        if self.left == 0:
-            self.rounds -= 1
-            if self.rounds == 0:
-                self.done.set_result(None)
-            else:
-                self.left = len(self.message)
-                self.transport.write(self.message)
+CONNECTIONS = (1, 10, 1000)
 
 
-async def echo(server: Any, message: bytes, connections: int, messages: int) -> float:
-    """Seconds that so many messages take, there and back, over so many connections at a time."""
-    loop = asyncio.get_running_loop()
-    clients = []
-    for _ in range(connections):
-        near, far = socket.socketpair()
-        await loop.connect_accepted_socket(server, far)
-        client = Client(message, messages // connections)
-        await loop.connect_accepted_socket(lambda client=client: client, near)
-        clients.append(client)
-    start = clock()
-    for client in clients:
-        client.transport.write(message)
-    for client in clients:
-        await client.done
-    elapsed = clock() - start
-    for client in clients:
-        assert client.rounds == client.left == 0
-        client.transport.close()
-    await asyncio.sleep(0.01)  # The other ends notice.
-    return elapsed
+def connections_text(connections: int) -> str:
+    return f"{connections:,} connection{'s' if connections > 1 else ''}"
 
 
-@timed("echo_1", "1 KiB there and back, one connection", 10_000)
-async def echo_1(n: int) -> float:
-    return await echo(Echo, SMALL, 1, n)
+@dataclass(frozen=True, kw_only=True)
+class Served(Workload):
+    """A server under load. Its rows are in nanoseconds for one request."""
+
+    style: str
+    connections: int
+
+    def serve(self, loop: str) -> Process:
+        """The server's process, which will say its port."""
+        command = [sys.executable, str(SERVE), loop, self.style]
+        return Process(f"the server of {loop}", command, cores.choose().server)
+
+    def sample(self, elapsed: float, processor: float | None, count: int) -> dict[str, float]:
+        """What the rows get out of so many requests in so many seconds."""
+        found = {self.name: elapsed / count * 1e9}
+        if processor is not None:
+            found[self.name + PROCESSOR] = processor / count * 1e9
+        return found
 
 
-@timed("echo_10", "1 KiB there and back, on each of 10 connections at a time", 20_000)
-async def echo_10(n: int) -> float:
-    return await echo(Echo, SMALL, 10, n)
+@dataclass(frozen=True, kw_only=True)
+class Echoed(Served):
+    """Echo, under the load of our own program."""
+
+    size: int
+    count: int
+    kind: str = "tcp"
+
+    @property
+    def limited(self) -> bool:
+        return self.kind != "tls"
+
+    def missing(self) -> str | None:
+        return load.missing()
+
+    def serve(self, loop: str) -> Process:
+        if loop != loops.LIMIT:
+            return super().serve(loop)
+        command = [str(load.PROGRAM), "serve"] + ["--udp"] * (self.kind == "udp")
+        return Process("the limit", command, cores.choose().server)
+
+    def load(self, port: str) -> Process:
+        """The load's process, which will say that it is ready."""
+        chosen = cores.choose()
+        command = [str(load.PROGRAM), "load", port, "--kind", self.kind, "--size", str(self.size)]
+        command += ["--connections", str(self.connections)] + ["--spin"] * chosen.apart
+        return Process("the load", command, chosen.load)
+
+    def measure(self, loop: loops.Loop, passes: int, scale: float) -> dict[str, list[float]]:
+        count = max(round(self.count * scale), self.connections)
+        samples: dict[str, list[float]] = {}
+        with self.serve(loop.name) as server, self.load(server.hear(START)) as client:
+            assert client.hear(START) == "ready"
+            # Not counted: it fills the caches of the interpreter, and shows that every byte comes back.
+            client.say(f"check {max(count // 10, self.connections)}")
+            client.hear(PATIENCE)
+            for _ in range(passes):
+                before = server.processor_time()
+                client.say(f"go {count}")
+                elapsed, _idle = map(int, client.hear(PATIENCE).split())
+                after = server.processor_time()
+                spent = None if before is None or after is None else after - before
+                for name, value in self.sample(elapsed / 1e9, spent, count).items():
+                    samples.setdefault(name, []).append(value)
+        return samples
 
 
-@timed("echo_100", "1 KiB there and back, on each of 100 connections at a time", 20_000)
-async def echo_100(n: int) -> float:
-    return await echo(Echo, SMALL, 100, n)
+@dataclass(frozen=True, kw_only=True)
+class Browsed(Served):
+    """A web server, under the load of `wrk`."""
+
+    def missing(self) -> str | None:
+        if shutil.which("wrk") is None:
+            return "no wrk on PATH; Debian has it in a package of that name"
+        if importlib.util.find_spec(self.style) is None:
+            return f"no {self.style} in this environment"
+        return None
+
+    def measure(self, loop: loops.Loop, passes: int, scale: float) -> dict[str, list[float]]:
+        samples: dict[str, list[float]] = {}
+        with self.serve(loop.name) as server:
+            url = f"http://127.0.0.1:{server.hear(START)}/"
+            self._browse(url, 1)
+            for _ in range(passes):
+                before = server.processor_time()
+                # It counts in whole seconds.
+                elapsed, count = self._browse(url, max(1, round(2 * scale)))
+                after = server.processor_time()
+                spent = None if before is None or after is None else after - before
+                for name, value in self.sample(elapsed, spent, count).items():
+                    samples.setdefault(name, []).append(value)
+        return samples
+
+    def _browse(self, url: str, seconds: int) -> tuple[float, int]:
+        """Has `wrk` make requests for so many seconds; how long that was and how many they were."""
+        command = ["wrk", "--threads", "1", "--connections", str(self.connections)]
+        command += ["--duration", f"{seconds}s", "--timeout", "4s", url]
+        with cores.pinned(cores.choose().load):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        counted = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m),", done.stdout)
+        problem = re.search(r"Non-2xx.*|Socket errors.*", done.stdout)
+        if done.returncode != 0 or not counted or problem or int(counted[1]) == 0:
+            said = problem[0] if problem else (done.stderr or done.stdout).strip()
+            raise ProcessFailed(f"wrk: {said or 'nothing said'}")
+        return float(counted[2]) * {"ms": 1e-3, "s": 1, "m": 60}[counted[3]], int(counted[1])
 
 
-@timed("echo_buffered", "1 KiB there and back through a BufferedProtocol, 10 connections at a time", 20_000)
-async def echo_buffered(n: int) -> float:
-    return await echo(BufferedEcho, SMALL, 10, n)
+def quantity(title: str) -> Quantity:
+    return Quantity(title, "ns", processor=True)
 
 
-@timed("echo_256k", "256 KiB there and back, one connection", 1_000)
-async def echo_256k(n: int) -> float:
-    return await echo(Echo, LARGE, 1, n)
+for _style, _echo in STYLES.items():
+    for _size, (_size_text, _bytes, _count) in SIZES.items():
+        for _connections in CONNECTIONS:
+            _name = f"net_{_style}_{_size}_{_connections}"
+            register(
+                Echoed(
+                    name=_name,
+                    group="network",
+                    rows={_name: quantity(f"{_size_text} {_echo}, {connections_text(_connections)}")},
+                    style=_style,
+                    kind="tls" if _style == "tls" else "tcp",
+                    connections=_connections,
+                    size=_bytes,
+                    count=_count,
+                )
+            )
+
+# More at a time than these would not fit into the buffer of the server's one socket, and be lost.
+for _connections in (1, 10):
+    _name = f"net_udp_1k_{_connections}"
+    register(
+        Echoed(
+            name=_name,
+            group="network",
+            rows={_name: quantity(f"1 KiB echo over UDP, {connections_text(_connections)}")},
+            style="udp",
+            kind="udp",
+            connections=_connections,
+            size=2**10,
+            count=30_000,
+        )
+    )
+
+for _style in ("uvicorn", "aiohttp"):
+    for _connections in (10, 1000):
+        _name = f"net_{_style}_{_connections}"
+        register(
+            Browsed(
+                name=_name,
+                group="network",
+                rows={_name: quantity(f"HTTP through {_style}, {connections_text(_connections)}")},
+                style=_style,
+                connections=_connections,
+            )
+        )

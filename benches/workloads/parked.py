@@ -7,7 +7,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from .registry import MakeLoop, Quantity, Workload, clock, register, scaled
+from loops import Loop
+
+from .registry import Quantity, Workload, clock, register, scaled
 
 STATM = "/proc/self/statm"
 """Where Linux says how much memory the process has. Other systems do not say it without another package."""
@@ -30,13 +32,13 @@ class Parked(Workload):
     def missing(self) -> str | None:
         return None if os.path.exists(STATM) else f"this system has no {STATM}"
 
-    def measure(self, make_loop: MakeLoop, passes: int, scale: float) -> dict[str, list[float]]:
+    def measure(self, loop: Loop, passes: int, scale: float) -> dict[str, list[float]]:
         count = scaled(TASKS, scale)
         # Not `asyncio.Runner`, which would cancel them all. They are left where they are, and nothing that
         # keeps them goes: each would say that it was destroyed.
-        loop = make_loop()
-        _kept.append(loop)
-        memory, pause = loop.run_until_complete(self._measure(count))
+        event_loop = loop.make()
+        _kept.append(event_loop)
+        memory, pause = event_loop.run_until_complete(self._measure(count))
         return {f"{self.name}_memory": [memory], f"{self.name}_gc": [pause]}
 
     async def _measure(self, count: int) -> tuple[float, float]:

@@ -7,7 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-MakeLoop = Callable[[], asyncio.AbstractEventLoop]
+from loops import Loop
+
+PROCESSOR = ".processor"
+"""Ends the name under which the processor time of a row is found among the samples."""
 
 
 def clock() -> float:
@@ -27,6 +30,8 @@ class Quantity:
 
     title: str
     unit: str
+    processor: bool = False
+    """Whether the processor time that went into it is measured as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +45,21 @@ class Workload(ABC):
     leaves_tasks: bool = False
     """Whether tasks are still waiting when it is done: the process should then end without further ado."""
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit to measure beside the loops."""
+        return False
+
     def missing(self) -> str | None:
         """Why it cannot be measured here, or None."""
         return None
 
     @abstractmethod
-    def measure(self, make_loop: MakeLoop, passes: int, scale: float) -> dict[str, list[float]]:
-        """Runs it on loops made by `make_loop`, and returns what was measured by the name of the row."""
+    def measure(self, loop: Loop, passes: int, scale: float) -> dict[str, list[float]]:
+        """Runs it on such a loop, and returns what was measured by the name of the row.
+
+        Under that name with `PROCESSOR` behind it there is the processor time, if the row has that.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +72,7 @@ class Timed(Workload):
     function: Callable[[int], Awaitable[float]]
     count: int
 
-    def measure(self, make_loop: MakeLoop, passes: int, scale: float) -> dict[str, list[float]]:
+    def measure(self, loop: Loop, passes: int, scale: float) -> dict[str, list[float]]:
         count = scaled(self.count, scale)
         samples = []
 
@@ -70,7 +83,7 @@ class Timed(Workload):
                 gc.collect()
                 samples.append(await self.function(count) / count * 1e9)
 
-        with asyncio.Runner(loop_factory=make_loop) as runner:
+        with asyncio.Runner(loop_factory=loop.make) as runner:
             runner.run(main())
         return {self.name: samples}
 
