@@ -110,7 +110,8 @@ async def tls(announce: Announce) -> None:
 
 def listen(announce: Announce) -> socket.socket:
     """A socket that connections wait at from now on."""
-    listening = socket.socket()
+    # Of this protocol by name, as `create_server` makes them: asyncio sets TCP_NODELAY for no other.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", 0))
     listening.listen(BACKLOG)
