@@ -2,6 +2,7 @@
 //! The raw C API is spoken here; the rest of the crate uses the safe functions of this module.
 
 pub mod args;
+pub mod attributes;
 pub mod buffer;
 pub mod call;
 pub mod function;

@@ -8,11 +8,11 @@ use crate::imports::names;
 use crate::native::{Ref, Result, none, raise, raise_chained};
 use crate::sync::waiter_queue::{self, WaiterQueue};
 
-use super::attributes::missing;
 use super::protocol_fields::{self, ProtocolFields};
 use super::reads::{delegate, is_delegated};
 use super::writer::{self, STOCK};
 use super::{protocol, reader};
+use crate::native::attributes::missing;
 
 pub static DRAIN: AsyncDef = AsyncDef {
     name: "drain",

@@ -9,7 +9,6 @@
 //! Everything here takes the short way only where nothing of an object is the user's (see
 //! [`crate::compat::unchanged`]), and asyncio's own method otherwise, which finds each of its attributes.
 
-mod attributes;
 mod buffer;
 mod drain;
 mod functions;

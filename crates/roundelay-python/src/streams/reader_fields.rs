@@ -11,8 +11,8 @@ use crate::statics::{Once, TypeCell, unset};
 use crate::sync::derived;
 use crate::{attribute, flag_attribute, optional_attribute, slot_attribute};
 
-use super::attributes::missing;
 use super::buffer::Buffer;
+use crate::native::attributes::missing;
 
 /// The type `roundelay.StreamReader`.
 pub static READER: TypeCell = unset();

@@ -10,10 +10,10 @@ use crate::native::{
     text_of,
 };
 
-use super::attributes::missing;
 use super::buffer::contents;
 use super::reader::resume_if_drained;
 use super::reader_fields::{ReaderFields, STOCK, fields, is_plain, transport};
+use crate::native::attributes::missing;
 
 pub static READ: AsyncDef = AsyncDef {
     name: "read",

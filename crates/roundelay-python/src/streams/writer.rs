@@ -14,8 +14,8 @@ use crate::{attribute, init_slot, method, method0, method1, optional_attribute, 
 
 use crate::compat::unchanged::Unchanged;
 
-use super::attributes::missing;
 use super::drain;
+use crate::native::attributes::missing;
 
 /// The type `roundelay.StreamWriter`.
 pub static WRITER: TypeCell = unset();

@@ -10,10 +10,10 @@ use crate::coroutine::{AsyncDef, Flow, Frame, Sent, function};
 use crate::eventloop;
 use crate::imports::names;
 use crate::native::types::type_of_class;
-use crate::native::{Args, Ref, Result, Slot, boolean, list, none, raise, raise_text, repr};
+use crate::native::{Args, Ref, Result, Slot, list, raise, raise_text, repr};
 use crate::statics::{TypeCell, unset};
 use crate::sync::{derived, stock_call};
-use crate::{attribute, init_slot, method0, method1};
+use crate::{attribute, flag_attribute, init_slot, method0, method1, optional_attribute};
 
 use super::{create, done, exit};
 
@@ -116,34 +116,6 @@ static ENTER: AsyncDef = AsyncDef {
     resume: enter,
 };
 
-macro_rules! flag {
-    ($name:literal, $field:ident) => {{
-        fn get(group: &Ref) -> Result<Ref> {
-            Ok(boolean(fields(group).$field.get()))
-        }
-        fn set(group: &Ref, value: Option<&Ref>) -> Result<()> {
-            let value = value.map_or(Ok(false), Ref::truthy)?;
-            fields(group).$field.set(value);
-            Ok(())
-        }
-        attribute!($name, get, set)
-    }};
-}
-
-macro_rules! reference {
-    ($name:literal, $field:ident) => {{
-        fn get(group: &Ref) -> Result<Ref> {
-            Ok(fields(group).$field.get().unwrap_or_else(none))
-        }
-        fn set(group: &Ref, value: Option<&Ref>) -> Result<()> {
-            let value = value.filter(|value| !value.is_none());
-            fields(group).$field.put(value.cloned());
-            Ok(())
-        }
-        attribute!($name, get, set)
-    }};
-}
-
 /// Makes the type.
 pub fn make_type() -> Result<Ref> {
     let base = derived::base(c"asyncio.taskgroups", "TaskGroup")?;
@@ -184,14 +156,14 @@ pub fn make_type() -> Result<Ref> {
         ),
     ])
     .attributes([
-        flag!(c"_entered", entered),
-        flag!(c"_exiting", exiting),
-        flag!(c"_aborting", aborting),
-        flag!(c"_parent_cancel_requested", parent_cancel_requested),
-        reference!(c"_loop", event_loop),
-        reference!(c"_parent_task", parent),
-        reference!(c"_base_error", base_error),
-        reference!(c"_on_completed_fut", on_completed),
+        flag_attribute!(c"_entered", fields, entered),
+        flag_attribute!(c"_exiting", fields, exiting),
+        flag_attribute!(c"_aborting", fields, aborting),
+        flag_attribute!(c"_parent_cancel_requested", fields, parent_cancel_requested),
+        optional_attribute!(c"_loop", fields, event_loop),
+        optional_attribute!(c"_parent_task", fields, parent),
+        optional_attribute!(c"_base_error", fields, base_error),
+        optional_attribute!(c"_on_completed_fut", fields, on_completed),
         attribute!(c"_tasks", get_tasks, set_tasks),
         attribute!(c"_errors", get_errors, set_errors),
     ])

@@ -1,22 +1,21 @@
-//! How a connection ends.
+//! How a connection ends, and any other transport over a socket.
 
 use crate::compat::transport_behaviour;
 use crate::imports::names;
-use crate::native::{Ref, Result, aside, none, string};
+use crate::native::{Ref, Result, aside, none};
 
-use super::fields::{TransportFields, fields};
-use super::pending::Pending;
+use super::fields::{OverSocket, SelectorFields, selector};
 use super::schedule::{call_soon, unwatch};
 
 /// `close()`: nothing more is read; once everything is sent, the connection is over.
-pub fn close(transport: &Ref) -> Result<Ref> {
-    let own = fields(transport);
-    if own.closing.get() {
+pub fn close<T: OverSocket>(transport: &Ref) -> Result<Ref> {
+    let kind = T::of(transport);
+    let own: &SelectorFields = kind;
+    if own.closing.replace(true) {
         return Ok(none());
     }
-    own.closing.set(true);
     unwatch(own, true)?;
-    if Pending::size_of(&own.pending) == 0 {
+    if kind.nothing_waits() {
         own.conn_lost.set(own.conn_lost.get() + 1);
         unwatch(own, false)?;
         lose(transport, own, &none())?;
@@ -31,15 +30,14 @@ pub fn abort(transport: &Ref) -> Result<Ref> {
 }
 
 /// `_force_close(exc)`: the connection is over; what waits is not sent.
-pub fn force_close(transport: &Ref, exception: &Ref) -> Result<Ref> {
-    let own = fields(transport);
+pub fn force_close<T: OverSocket>(transport: &Ref, exception: &Ref) -> Result<Ref> {
+    let kind = T::of(transport);
+    let own: &SelectorFields = kind;
     if own.conn_lost.get() != 0 {
         return Ok(none());
     }
-    if let Some(pending) = Pending::of(&own.pending)
-        && Pending::size_of(&own.pending) > 0
-    {
-        pending.clear();
+    if !kind.nothing_waits() {
+        kind.forget_what_waits();
         unwatch(own, false)?;
     }
     if !own.closing.replace(true) {
@@ -51,7 +49,7 @@ pub fn force_close(transport: &Ref, exception: &Ref) -> Result<Ref> {
 }
 
 /// Has the protocol told of the end in the next turn.
-fn lose(transport: &Ref, own: &TransportFields, exception: &Ref) -> Result<()> {
+fn lose(transport: &Ref, own: &SelectorFields, exception: &Ref) -> Result<()> {
     let Some(event_loop) = own.event_loop.get() else {
         return Ok(());
     };
@@ -60,19 +58,22 @@ fn lose(transport: &Ref, own: &TransportFields, exception: &Ref) -> Result<()> {
 }
 
 /// `_call_connection_lost(exc)`: tells the protocol, and lets go of everything whatever that raises.
-pub fn call_connection_lost(transport: &Ref, exception: &Ref) -> Result<Ref> {
-    let own = fields(transport);
+pub fn call_connection_lost<T: OverSocket>(transport: &Ref, exception: &Ref) -> Result<Ref> {
+    let own = selector(transport);
     let told = match own.protocol.get() {
         Some(protocol) if own.protocol_connected.get() => protocol
             .call_method(&names().connection_lost, [exception])
             .map(drop),
         _ => Ok(()),
     };
-    let released = aside(|| release(transport, own));
+    let released = aside(|| {
+        release(transport, own)?;
+        T::of(transport).tell_of_the_end()
+    });
     told.and(released).map(|()| none())
 }
 
-fn release(transport: &Ref, own: &TransportFields) -> Result<()> {
+fn release(transport: &Ref, own: &SelectorFields) -> Result<()> {
     if let Some(socket) = own.sock.get() {
         socket.call_method(&names().close, [])?;
     }
@@ -82,12 +83,6 @@ fn release(transport: &Ref, own: &TransportFields) -> Result<()> {
     if let Some(server) = own.server.get() {
         transport_behaviour::detach(&server, transport)?;
         drop(own.server.take());
-    }
-    if let Some(waiter) = own.empty_waiter.get() {
-        // SAFETY: a static exception class.
-        let class = unsafe { Ref::borrowed(pyo3::ffi::PyExc_ConnectionError) };
-        let error = class.call([&string("Connection is closed by peer")?])?;
-        waiter.call_method(&names().set_exception, [&error])?;
     }
     Ok(())
 }

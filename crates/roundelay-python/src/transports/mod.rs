@@ -11,14 +11,16 @@
 //! at every call; see [`crate::system`]. The number that it keeps (`_sock_fd`) only names the entry in the loop's
 //! table of readers and writers, which the transport leaves before it closes the socket.
 
-mod attributes;
-mod closing;
-mod fields;
-mod pending;
-mod reading;
-mod schedule;
-mod setup;
+pub mod attributes;
+pub mod closing;
+pub mod fields;
+pub mod flow_control;
+pub mod methods;
+pub mod pending;
+pub mod reading;
+pub mod schedule;
+pub mod setup;
 mod socket;
-mod writing;
+pub mod writing;
 
 pub use socket::make_types;

@@ -10,7 +10,7 @@ use crate::native::{
 };
 use crate::system::stream;
 
-use super::fields::{TransportFields, fields};
+use super::fields::{SelectorFields, TransportFields, fields, selector};
 use super::schedule::{in_debug_mode, unwatch, watch};
 
 /// `_read_ready()`: the loop found the socket readable.
@@ -83,7 +83,7 @@ fn give_data(transport: &Ref, own: &TransportFields) -> Result<()> {
     or_fatal(transport, outcome, message).map(drop)
 }
 
-fn protocol(own: &TransportFields) -> Ref {
+fn protocol(own: &SelectorFields) -> Ref {
     own.protocol.get().unwrap_or_else(none)
 }
 
@@ -155,13 +155,13 @@ pub fn log(transport: &Ref, text: &str) -> Result<()> {
 
 /// Whether the transport wants to read.
 #[inline]
-fn wants_to_read(own: &TransportFields) -> bool {
+fn wants_to_read(own: &SelectorFields) -> bool {
     !own.closing.get() && !own.paused.get()
 }
 
 /// The first reading, a callback that comes behind `connection_made()`.
 pub fn start(transport: &Ref) -> Result<Ref> {
-    let own = fields(transport);
+    let own = selector(transport);
     if wants_to_read(own) {
         watch(transport, own, true)?;
     }
@@ -170,12 +170,12 @@ pub fn start(transport: &Ref) -> Result<Ref> {
 
 /// `is_reading()`
 pub fn is_reading(transport: &Ref) -> Result<Ref> {
-    Ok(boolean(wants_to_read(fields(transport))))
+    Ok(boolean(wants_to_read(selector(transport))))
 }
 
 /// `pause_reading()`
 pub fn pause(transport: &Ref) -> Result<Ref> {
-    let own = fields(transport);
+    let own = selector(transport);
     if wants_to_read(own) {
         own.paused.set(true);
         unwatch(own, true)?;
@@ -188,7 +188,7 @@ pub fn pause(transport: &Ref) -> Result<Ref> {
 
 /// `resume_reading()`
 pub fn resume(transport: &Ref) -> Result<Ref> {
-    let own = fields(transport);
+    let own = selector(transport);
     if own.paused.get() && !own.closing.get() {
         own.paused.set(false);
         watch(transport, own, true)?;
@@ -214,5 +214,5 @@ pub fn set_protocol(transport: &Ref, protocol: &Ref) -> Result<Ref> {
 
 /// `get_protocol()`
 pub fn get_protocol(transport: &Ref) -> Result<Ref> {
-    Ok(protocol(fields(transport)))
+    Ok(protocol(selector(transport)))
 }

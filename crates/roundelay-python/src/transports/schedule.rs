@@ -1,10 +1,19 @@
 //! The ways from a transport to its loop.
 
+use std::os::fd::RawFd;
+
 use crate::eventloop::{self, watch};
 use crate::imports::names;
 use crate::native::{Ref, Result, Slot};
 
-use super::fields::TransportFields;
+/// A transport whose descriptor its loop watches.
+pub trait Watched {
+    /// The loop, always native; empty once the transport is done with it.
+    fn event_loop(&self) -> &Slot;
+
+    /// The number under which the loop knows the transport. Not for system calls.
+    fn descriptor(&self) -> RawFd;
+}
 
 /// `loop.call_soon(callback[, arg])`
 pub fn call_soon(event_loop: &Ref, callback: &Ref, arg: Option<&Ref>) -> Result<()> {
@@ -19,24 +28,30 @@ pub fn call_soon(event_loop: &Ref, callback: &Ref, arg: Option<&Ref>) -> Result<
     .map(drop)
 }
 
-/// Has the loop call the transport's method `name` while its descriptor is readable (or writable).
-pub fn watch(transport: &Ref, own: &TransportFields, readable: bool) -> Result<()> {
-    let Some(event_loop) = own.event_loop.get() else {
-        return Ok(());
-    };
+/// Has the loop call the transport's method `_read_ready` while its descriptor is readable (or `_write_ready`
+/// while it is writable).
+pub fn watch(transport: &Ref, own: &impl Watched, readable: bool) -> Result<()> {
     let name = if readable {
         &names().read_ready
     } else {
         &names().write_ready
     };
+    watch_for(transport, own, readable, name)
+}
+
+/// The same with a method of that name.
+pub fn watch_for(transport: &Ref, own: &impl Watched, readable: bool, name: &Ref) -> Result<()> {
+    let Some(event_loop) = own.event_loop().get() else {
+        return Ok(());
+    };
     let callback = transport.getattr(name)?;
-    watch::watch(&event_loop, own.sock_fd.get(), readable, &callback)
+    watch::watch(&event_loop, own.descriptor(), readable, &callback)
 }
 
 /// Ends what `watch` began, if it did.
-pub fn unwatch(own: &TransportFields, readable: bool) -> Result<()> {
-    match own.event_loop.get() {
-        Some(event_loop) => watch::unwatch(&event_loop, own.sock_fd.get(), readable),
+pub fn unwatch(own: &impl Watched, readable: bool) -> Result<()> {
+    match own.event_loop().get() {
+        Some(event_loop) => watch::unwatch(&event_loop, own.descriptor(), readable),
         None => Ok(()),
     }
 }

@@ -8,16 +8,12 @@ use crate::imports::{imports, names};
 use crate::native::{Args, Ref, Result, dict, integer, none, raise, string, take_raised};
 use crate::statics::Once;
 
-use super::fields::{TransportFields, fields};
+use super::fields::{SelectorFields, fields};
 use super::reading;
 use super::schedule::call_soon;
 
-/// `set_write_buffer_limits()` of a new transport.
-const HIGH_WATER: u64 = 64 * 1024;
-const LOW_WATER: u64 = HIGH_WATER / 4;
-
 /// `_SelectorTransport.max_size`: how much one read takes.
-const MAX_SIZE: usize = 256 * 1024;
+pub const MAX_SIZE: usize = 256 * 1024;
 
 /// `_set_result_unless_cancelled`, which wakes who waits for the connection.
 static FINISH: Once<Ref> = Once::new();
@@ -39,12 +35,7 @@ pub fn init(transport: &Ref, args: Args<'_>) -> Result<()> {
     let (Some(event_loop), Some(socket), Some(protocol)) = (event_loop, socket, protocol) else {
         unreachable!("three are required");
     };
-    if eventloop::native(event_loop).is_none() {
-        // SAFETY: a static exception class.
-        let class = unsafe { ffi::PyExc_TypeError };
-        return raise(class, c"a native transport needs a loop of roundelay's");
-    }
-    let given = |value: Option<&Ref>| value.filter(|value| !value.is_none()).cloned();
+    check_loop(event_loop)?;
     let own = fields(transport);
     fill(transport, own, event_loop, socket, given(extra))?;
     reading::set_protocol(transport, protocol)?;
@@ -52,20 +43,46 @@ pub fn init(transport: &Ref, args: Args<'_>) -> Result<()> {
         own.server.set(server.clone());
         transport_behaviour::attach(&server, transport)?;
     }
+    enter(transport, own, event_loop)?;
+    imports().set_nodelay.call([socket])?;
+    begin(
+        transport,
+        event_loop,
+        protocol,
+        Some(&names().start_reading),
+        given(waiter),
+    )
+}
+
+/// An argument that is not `None`.
+pub fn given(value: Option<&Ref>) -> Option<Ref> {
+    value.filter(|value| !value.is_none()).cloned()
+}
+
+/// Refuses a loop that is not ours.
+pub fn check_loop(event_loop: &Ref) -> Result<()> {
+    if eventloop::native(event_loop).is_some() {
+        return Ok(());
+    }
+    // SAFETY: a static exception class.
+    let class = unsafe { ffi::PyExc_TypeError };
+    raise(class, c"a native transport needs a loop of roundelay's")
+}
+
+/// Enters the transport into the loop's table, where it looks for those that have a socket.
+pub fn enter(transport: &Ref, own: &SelectorFields, event_loop: &Ref) -> Result<()> {
     let fd = integer(own.sock_fd.get().unsigned_abs().into())?;
     let transports = event_loop.getattr(&names().transports)?;
     // SAFETY: live objects.
     crate::native::check(unsafe {
         ffi::PyObject_SetItem(transports.as_ptr(), fd.as_ptr(), transport.as_ptr())
-    })?;
-    imports().set_nodelay.call([socket])?;
-    begin(transport, event_loop, protocol, given(waiter))
+    })
 }
 
 /// Fills the fields, and the dict behind `get_extra_info()`.
-fn fill(
+pub fn fill(
     transport: &Ref,
-    own: &TransportFields,
+    own: &SelectorFields,
     event_loop: &Ref,
     socket: &Ref,
     extra: Option<Ref>,
@@ -76,10 +93,7 @@ fn fill(
     };
     transport.setattr(&names().extra, &extra)?;
     own.event_loop.set(event_loop.clone());
-    own.high_water.set(integer(HIGH_WATER)?);
-    own.low_water.set(integer(LOW_WATER)?);
-    own.limits[0].set(LOW_WATER as f64);
-    own.limits[1].set(HIGH_WATER as f64);
+    own.flow.begin()?;
     own.max_size.set(MAX_SIZE);
     put(
         &extra,
@@ -120,16 +134,20 @@ fn address(socket: &Ref, name: &Ref) -> Result<Ref> {
     })
 }
 
-/// Queues the first callbacks, in asyncio's order: the protocol learns of the connection, reading starts,
-/// and who waits for the connection goes on.
-fn begin(transport: &Ref, event_loop: &Ref, protocol: &Ref, waiter: Option<Ref>) -> Result<()> {
+/// Queues the first callbacks, in asyncio's order: the protocol learns of the connection, reading starts
+/// with the method of that name, and who waits for the connection goes on.
+pub fn begin(
+    transport: &Ref,
+    event_loop: &Ref,
+    protocol: &Ref,
+    start: Option<&Ref>,
+    waiter: Option<Ref>,
+) -> Result<()> {
     let made = protocol.getattr(&names().connection_made)?;
     call_soon(event_loop, &made, Some(transport))?;
-    call_soon(
-        event_loop,
-        &transport.getattr(&names().start_reading)?,
-        None,
-    )?;
+    if let Some(start) = start {
+        call_soon(event_loop, &transport.getattr(start)?, None)?;
+    }
     if let Some(waiter) = waiter {
         let finish = event_loop.getattr(&names().call_soon)?;
         finish.call([FINISH.get(), &waiter, &none()])?;

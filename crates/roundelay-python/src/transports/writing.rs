@@ -6,7 +6,7 @@ use pyo3::ffi;
 use crate::compat::{socket_descriptor, transport_behaviour};
 use crate::imports::{imports, names};
 use crate::native::buffer::{BufferView, bytes, content};
-use crate::native::{Raised, Ref, Result, check, integer, items, none, string, tuple};
+use crate::native::{Raised, Ref, Result, check, integer, items, none, string};
 use crate::system::stream;
 
 use super::closing;
@@ -18,7 +18,7 @@ use super::schedule::{unwatch, watch};
 const WRITE_FAILED: &str = "Fatal write error on socket transport";
 
 /// `constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES`
-const QUIET_WRITES: u64 = 5;
+pub const QUIET_WRITES: u64 = 5;
 
 /// `write(data)`
 pub fn write(transport: &Ref, data: &Ref) -> Result<Ref> {
@@ -49,14 +49,15 @@ pub fn write(transport: &Ref, data: &Ref) -> Result<Ref> {
     }
     let kept = Pending::of_or_new(&own.pending).and_then(|pending| pending.push(data, sent));
     if or_fatal(transport, kept, WRITE_FAILED)?.is_some() {
-        pause_protocol_if_full(transport, own)?;
+        own.flow
+            .pause_if_full(transport, Pending::size_of(&own.pending))?;
     }
     Ok(none())
 }
 
 /// Whether `data` is of the types that `write()` takes.
 #[inline]
-fn is_bytes_like(data: &Ref) -> bool {
+pub fn is_bytes_like(data: &Ref) -> bool {
     // SAFETY: live; static types.
     unsafe {
         ffi::PyBytes_Check(data.as_ptr()) != 0
@@ -116,7 +117,8 @@ pub fn write_lines(transport: &Ref, lines: &Ref) -> Result<Ref> {
         if was_empty {
             watch(transport, own, false)?;
         }
-        pause_protocol_if_full(transport, own)?;
+        own.flow
+            .pause_if_full(transport, Pending::size_of(&own.pending))?;
     }
     Ok(none())
 }
@@ -176,7 +178,9 @@ pub fn write_ready(transport: &Ref) -> Result<Ref> {
             Err(Raised) => return write_failed(transport, own, &pending),
         }
     }
-    resume_protocol_if_drained(transport, own)?; // May write more.
+    // May write more.
+    own.flow
+        .resume_if_drained(transport, Pending::size_of(&own.pending))?;
     if Pending::size_of(&own.pending) == 0 {
         drained(transport, own)?;
     }
@@ -203,7 +207,7 @@ fn drained(transport: &Ref, own: &TransportFields) -> Result<()> {
     if own.closing.get() {
         if own.conn_lost.get() == 0 {
             own.conn_lost.set(1);
-            closing::call_connection_lost(transport, &none())?;
+            closing::call_connection_lost::<TransportFields>(transport, &none())?;
         }
     } else if own.eof.get()
         && let Some(socket) = own.sock.get()
@@ -213,32 +217,7 @@ fn drained(transport: &Ref, own: &TransportFields) -> Result<()> {
     Ok(())
 }
 
-/// `_maybe_pause_protocol()`
-fn pause_protocol_if_full(transport: &Ref, own: &TransportFields) -> Result<()> {
-    let size = Pending::size_of(&own.pending) as f64;
-    if size > own.limits[1].get() && !own.protocol_paused.get() {
-        imports().stock_pause_protocol.call([transport])?;
-    }
-    Ok(())
-}
-
-/// `_maybe_resume_protocol()`
-fn resume_protocol_if_drained(transport: &Ref, own: &TransportFields) -> Result<()> {
-    let size = Pending::size_of(&own.pending) as f64;
-    if own.protocol_paused.get() && size <= own.limits[0].get() {
-        imports().stock_resume_protocol.call([transport])?;
-    }
-    Ok(())
-}
-
 /// `get_write_buffer_size()`
 pub fn get_write_buffer_size(transport: &Ref) -> Result<Ref> {
     integer(Pending::size_of(&fields(transport).pending) as u64)
-}
-
-/// `get_write_buffer_limits()`
-pub fn get_write_buffer_limits(transport: &Ref) -> Result<Ref> {
-    let own = fields(transport);
-    let of = |slot: &crate::native::Slot| slot.get().unwrap_or_else(none);
-    tuple(&[&of(&own.low_water), &of(&own.high_water)])
 }

@@ -1,4 +1,4 @@
-//! Attributes that asyncio keeps in the instance dict, and native objects in their fields.
+//! Attributes that asyncio keeps in the instance dict or in `__slots__`, and native objects in their fields.
 
 /// An attribute kept in a slot of the fields; an empty slot is `None`.
 #[macro_export]
@@ -26,7 +26,7 @@ macro_rules! slot_attribute {
         fn get(object: &$crate::native::Ref) -> $crate::native::Result<$crate::native::Ref> {
             match $fields(object).$($field).+.get() {
                 Some(value) => Ok(value),
-                None => $crate::streams::attributes::missing(object, $name),
+                None => $crate::native::attributes::missing(object, $name),
             }
         }
         fn set(
@@ -34,7 +34,7 @@ macro_rules! slot_attribute {
             value: Option<&$crate::native::Ref>,
         ) -> $crate::native::Result<()> {
             if value.is_none() && !$fields(object).$($field).+.is_some() {
-                return $crate::streams::attributes::missing(object, $name);
+                return $crate::native::attributes::missing(object, $name);
             }
             $fields(object).$($field).+.put(value.cloned());
             Ok(())
@@ -46,16 +46,16 @@ macro_rules! slot_attribute {
 /// An attribute that is `True` or `False`.
 #[macro_export]
 macro_rules! flag_attribute {
-    ($name:literal, $fields:path, $field:ident) => {{
+    ($name:literal, $fields:path, $($field:ident).+) => {{
         fn get(object: &$crate::native::Ref) -> $crate::native::Result<$crate::native::Ref> {
-            Ok($crate::native::boolean($fields(object).$field.get()))
+            Ok($crate::native::boolean($fields(object).$($field).+.get()))
         }
         fn set(
             object: &$crate::native::Ref,
             value: Option<&$crate::native::Ref>,
         ) -> $crate::native::Result<()> {
             let value = value.map_or(Ok(false), $crate::native::Ref::truthy)?;
-            $fields(object).$field.set(value);
+            $fields(object).$($field).+.set(value);
             Ok(())
         }
         $crate::attribute!($name, get, set)

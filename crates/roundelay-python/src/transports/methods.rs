@@ -1,0 +1,107 @@
+//! The methods that every transport over a socket has.
+
+use crate::method0;
+use crate::native::types::TypeBuilder;
+use crate::native::{Ref, Result, boolean};
+
+use super::fields::selector;
+use super::{closing, reading};
+
+/// A method with one parameter, which may be given by name, over `fn(&Ref, &Ref) -> Result<Ref>`. Other calls
+/// go to asyncio's method, which refuses them.
+#[macro_export]
+macro_rules! named_method {
+    ($name:literal, $parameter:literal, $function:path, $doc:literal) => {{
+        fn checked(
+            slf: &$crate::native::Ref,
+            args: $crate::native::Args<'_>,
+        ) -> $crate::native::Result<$crate::native::Ref> {
+            match $crate::native::function::all_required(&args, [$parameter]) {
+                Some([only]) => $function(slf, only),
+                None => $crate::sync::stock_call::call(slf, $name, &args),
+            }
+        }
+        $crate::method!($name, checked, $doc)
+    }};
+}
+
+/// Gives a type the methods; `$kind` is an `OverSocket`.
+#[macro_export]
+macro_rules! selector_methods {
+    ($builder:expr, $kind:ty) => {{
+        use $crate::transports::closing;
+        $crate::transports::methods::fill($builder).methods([
+            $crate::method0!(
+                c"close",
+                closing::close::<$kind>,
+                c"close($self, /)\n--\n\nClose the transport."
+            ),
+            $crate::named_method!(
+                c"_force_close",
+                "exc",
+                closing::force_close::<$kind>,
+                c"_force_close($self, exc)\n--\n\n"
+            ),
+            $crate::named_method!(
+                c"_call_connection_lost",
+                "exc",
+                closing::call_connection_lost::<$kind>,
+                c"_call_connection_lost($self, exc)\n--\n\n"
+            ),
+        ])
+    }};
+}
+
+/// Gives a type those that are the same for every kind.
+pub fn fill(builder: TypeBuilder) -> TypeBuilder {
+    builder.methods([
+        method0!(
+            c"_start_reading",
+            reading::start,
+            c"_start_reading($self, /)\n--\n\n"
+        ),
+        method0!(
+            c"is_reading",
+            reading::is_reading,
+            c"is_reading($self, /)\n--\n\nReturn True if the transport is receiving."
+        ),
+        method0!(
+            c"pause_reading",
+            reading::pause,
+            c"pause_reading($self, /)\n--\n\nPause the receiving end."
+        ),
+        method0!(
+            c"resume_reading",
+            reading::resume,
+            c"resume_reading($self, /)\n--\n\nResume the receiving end."
+        ),
+        method0!(
+            c"get_protocol",
+            reading::get_protocol,
+            c"get_protocol($self, /)\n--\n\nReturn the current protocol."
+        ),
+        method0!(
+            c"is_closing",
+            is_closing,
+            c"is_closing($self, /)\n--\n\nReturn True if the transport is closing or closed."
+        ),
+        method0!(
+            c"abort",
+            closing::abort,
+            c"abort($self, /)\n--\n\nClose the transport immediately."
+        ),
+        method0!(
+            c"get_write_buffer_limits",
+            get_write_buffer_limits,
+            c"get_write_buffer_limits($self, /)\n--\n\nGet the low and high watermarks for write flow control."
+        ),
+    ])
+}
+
+fn is_closing(transport: &Ref) -> Result<Ref> {
+    Ok(boolean(selector(transport).closing.get()))
+}
+
+fn get_write_buffer_limits(transport: &Ref) -> Result<Ref> {
+    selector(transport).flow.both()
+}
