@@ -48,3 +48,12 @@ class Transports:
         tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **options)
         _core.SocketTransport(self, rawsock, tls, None, extra, server)
         return tls._app_transport
+
+    def _make_datagram_transport(
+        self: Any, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        if type(sock) is not socket.socket:
+            return _stock._make_datagram_transport(self, sock, protocol, address, waiter, extra)
+        if sys.version_info >= (3, 12):
+            self._ensure_fd_no_transport(sock)
+        return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)

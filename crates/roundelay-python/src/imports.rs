@@ -54,8 +54,10 @@ names! {
     connection_lost = c"connection_lost";
     connection_made = c"connection_made";
     data_received = c"data_received";
+    datagram_received = c"datagram_received";
     detach = c"_detach";
     eof_received = c"eof_received";
+    error_received = c"error_received";
     extra = c"_extra";
     fatal_error = c"_fatal_error";
     force_close = c"_force_close";
@@ -63,6 +65,9 @@ names! {
     getpeername = c"getpeername";
     getsockname = c"getsockname";
     read_ready = c"_read_ready";
+    recvfrom = c"recvfrom";
+    sendto = c"sendto";
+    sendto_ready = c"_sendto_ready";
     start_reading = c"_start_reading";
     transports = c"_transports";
     write_ready = c"_write_ready";
@@ -121,6 +126,7 @@ names! {
     source_traceback_attr = c"_source_traceback";
     throw = c"throw";
     append = c"append";
+    appendleft = c"appendleft";
     clear = c"clear";
     empty = c"empty";
     full = c"full";

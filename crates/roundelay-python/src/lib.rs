@@ -13,6 +13,7 @@ compile_error!(
 mod combinators;
 mod compat;
 mod coroutine;
+mod datagrams;
 mod error;
 mod eventloop;
 mod future;

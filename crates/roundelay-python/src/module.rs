@@ -11,6 +11,7 @@ use crate::compat::{
     layout, registry, socket_descriptor, transport_behaviour,
 };
 use crate::coroutine;
+use crate::datagrams;
 use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
@@ -86,6 +87,8 @@ fn fill(module: &Ref) -> Result<()> {
     for (name, class) in transports::make_types(module)? {
         add(module, name, &class)?;
     }
+    let (name, class) = datagrams::make_type()?;
+    add(module, name, &class)?;
     let group_class = taskgroup::make_type()?;
     let (handle_class, timer_class) = handle::make_types()?;
     let loop_class = eventloop::make_type()?;

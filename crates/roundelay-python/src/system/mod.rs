@@ -6,17 +6,20 @@
 //! A descriptor has one owner: the Python socket. Each call asks it for the number and uses it at once, so a
 //! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
 //!
-//! [`stream`] reads and writes connections.
+//! [`stream`] reads and writes connections, [`datagram`] datagrams; [`address`] is how Python shows an address.
 
+mod address;
+pub mod datagram;
 pub mod stream;
 
 use std::os::fd::BorrowedFd;
 
+use pyo3::ffi;
 use rustix::io::Errno;
 
 use crate::compat::socket_descriptor::descriptor;
 use crate::error::raise_io;
-use crate::native::{Ref, Result};
+use crate::native::{Raised, Ref, Result, take_raised};
 
 /// What a call that does not wait comes back with: a result, or nothing because it would have to wait.
 pub type Now<T> = Option<T>;
@@ -38,5 +41,25 @@ fn call<T>(
         Ok(value) => Ok(Some(value)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(error) => raise_io(error.into()),
+    }
+}
+
+/// What a method of somebody else's socket came back with.
+#[cold]
+fn unless_it_waits(outcome: Result<Ref>) -> Result<Now<Ref>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(Raised) => {
+            // SAFETY: static exception classes; an exception is set.
+            let would_wait = unsafe {
+                ffi::PyErr_ExceptionMatches(ffi::PyExc_BlockingIOError) != 0
+                    || ffi::PyErr_ExceptionMatches(ffi::PyExc_InterruptedError) != 0
+            };
+            if !would_wait {
+                return Err(Raised);
+            }
+            drop(take_raised());
+            Ok(None)
+        }
     }
 }

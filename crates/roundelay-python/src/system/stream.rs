@@ -2,7 +2,6 @@
 
 use std::io::IoSlice;
 
-use pyo3::ffi;
 use rustix::buffer::spare_capacity;
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
 
@@ -10,13 +9,13 @@ use crate::compat::socket_descriptor::is_socket;
 use crate::native::buffer::{BufferView, bytes, content};
 use crate::native::{Raised, Ref, Result, integer, list, string, take_raised};
 
-use super::{Now, call};
+use super::{Now, call, unless_it_waits};
 
 /// Most pieces that one call takes on any system that we know (`IOV_MAX`).
 pub const MOST_PIECES: usize = 1024;
 
 /// Neither waits nor raises SIGPIPE.
-fn send_flags() -> SendFlags {
+pub fn send_flags() -> SendFlags {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     let quiet = SendFlags::NOSIGNAL;
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -27,21 +26,7 @@ fn send_flags() -> SendFlags {
 /// `socket.name(argument)` of an object that is no `socket.socket`.
 #[cold]
 fn call_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<Ref>> {
-    match socket.call_method(&string(name)?, [argument]) {
-        Ok(value) => Ok(Some(value)),
-        Err(Raised) => {
-            // SAFETY: static exception classes; an exception is set.
-            let would_wait = unsafe {
-                ffi::PyErr_ExceptionMatches(ffi::PyExc_BlockingIOError) != 0
-                    || ffi::PyErr_ExceptionMatches(ffi::PyExc_InterruptedError) != 0
-            };
-            if !would_wait {
-                return Err(Raised);
-            }
-            drop(take_raised());
-            Ok(None)
-        }
-    }
+    unless_it_waits(socket.call_method(&string(name)?, [argument]))
 }
 
 /// The same for methods that say how many bytes they moved.

@@ -37,7 +37,7 @@ pub fn force_close<T: OverSocket>(transport: &Ref, exception: &Ref) -> Result<Re
         return Ok(none());
     }
     if !kind.nothing_waits() {
-        kind.forget_what_waits();
+        kind.forget_what_waits()?;
         unwatch(own, false)?;
     }
     if !own.closing.replace(true) {

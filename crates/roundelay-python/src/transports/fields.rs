@@ -90,7 +90,7 @@ pub trait OverSocket: Deref<Target = SelectorFields> {
     fn nothing_waits(&self) -> bool;
 
     /// Forgets what waits to be sent.
-    fn forget_what_waits(&self);
+    fn forget_what_waits(&self) -> Result<()>;
 
     /// The protocol knows of the end, and the socket is closed: tells everybody else.
     fn tell_of_the_end(&self) -> Result<()>;
@@ -126,10 +126,11 @@ impl OverSocket for TransportFields {
         Pending::size_of(&self.pending) == 0
     }
 
-    fn forget_what_waits(&self) {
+    fn forget_what_waits(&self) -> Result<()> {
         if let Some(pending) = Pending::of(&self.pending) {
             pending.clear();
         }
+        Ok(())
     }
 
     fn tell_of_the_end(&self) -> Result<()> {

@@ -1,0 +1,248 @@
+//! Socket addresses, as Python's `socket` shows them and takes them.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+
+use pyo3::ffi;
+use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix};
+
+use crate::native::buffer::{bytes, content};
+use crate::native::{Raised, Ref, Result, none, string, tuple};
+
+/// The families whose addresses are known here. Sockets of others have their methods called.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(u8)]
+pub enum Family {
+    /// Any other one. All zero bytes.
+    #[default]
+    Other = 0,
+    /// IPv4: `(host, port)`.
+    V4,
+    /// IPv6: `(host, port, flow, scope)`.
+    V6,
+    /// Unix: a path, or bytes that begin with a zero for an abstract name.
+    Unix,
+}
+
+impl Family {
+    /// The family that has this number.
+    pub fn of(number: i64) -> Self {
+        let is = |family: AddressFamily| number == i64::from(family.as_raw());
+        if is(AddressFamily::INET) {
+            Self::V4
+        } else if is(AddressFamily::INET6) {
+            Self::V6
+        } else if is(AddressFamily::UNIX) {
+            Self::Unix
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// The address of a sender as `recvfrom()` shows it, if it is of a family that is known here.
+pub fn shown(address: Option<&SocketAddrAny>) -> Result<Option<Ref>> {
+    let Some(address) = address else {
+        // Who sent it has none: a Unix socket that was never bound.
+        return Ok(Some(none()));
+    };
+    match Family::of(address.address_family().as_raw().into()) {
+        Family::V4 => match SocketAddrV4::try_from(address.clone()) {
+            Ok(address) => shown_v4(&address).map(Some),
+            Err(_) => Ok(None),
+        },
+        Family::V6 => match SocketAddrV6::try_from(address.clone()) {
+            Ok(address) => shown_v6(&address).map(Some),
+            Err(_) => Ok(None),
+        },
+        Family::Unix => shown_unix(address).map(Some),
+        Family::Other => Ok(None),
+    }
+}
+
+fn shown_v4(address: &SocketAddrV4) -> Result<Ref> {
+    tuple(&[&host(address.ip())?, &number(address.port().into())?])
+}
+
+fn shown_v6(address: &SocketAddrV6) -> Result<Ref> {
+    let ip = address.ip();
+    let host = match ip.segments() {
+        // As C writes it and Rust does not: the old form of an IPv4 address.
+        [0, 0, 0, 0, 0, 0, high, _] if high != 0 => {
+            let [.., a, b, c, d] = ip.octets();
+            host(&format_args!("::{}", Ipv4Addr::new(a, b, c, d)))?
+        }
+        _ => host(ip)?,
+    };
+    tuple(&[
+        &host,
+        &number(address.port().into())?,
+        &number(address.flowinfo())?,
+        &number(address.scope_id())?,
+    ])
+}
+
+/// The text of an address.
+fn host(address: &impl std::fmt::Display) -> Result<Ref> {
+    let mut text = [0; LONGEST_HOST];
+    let mut rest = &mut text[..];
+    // Cannot fail: there is room for every address.
+    let _ = write!(rest, "{address}");
+    let left = rest.len();
+    string(std::str::from_utf8(&text[..LONGEST_HOST - left]).unwrap_or_default())
+}
+
+/// `INET6_ADDRSTRLEN`
+const LONGEST_HOST: usize = 46;
+
+fn number(value: u32) -> Result<Ref> {
+    crate::native::integer(value.into())
+}
+
+/// The path, or the abstract name behind its zero byte. (What `rustix` has for it gives up on a path that
+/// fills its place to the last byte.)
+fn shown_unix(address: &SocketAddrAny) -> Result<Ref> {
+    // SAFETY: by the type's invariant so many bytes are initialised there.
+    let all = unsafe {
+        std::slice::from_raw_parts(address.as_ptr().cast::<u8>(), address.addr_len() as usize)
+    };
+    let path = all.get(OFFSET_OF_PATH..).unwrap_or_default();
+    if cfg!(target_os = "linux") && path.first() == Some(&0) {
+        return bytes(path);
+    }
+    let end = path
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(path.len());
+    // SAFETY: pointer and length of a slice; a new reference or null.
+    unsafe {
+        Ref::owned_or_raised(ffi::PyUnicode_DecodeFSDefaultAndSize(
+            path.as_ptr().cast(),
+            end as ffi::Py_ssize_t,
+        ))
+    }
+}
+
+/// `offsetof(struct sockaddr_un, sun_path)`: two bytes of family, or one each of length and family.
+const OFFSET_OF_PATH: usize = 2;
+
+/// Most bytes of a path, with the zero behind it.
+const PATH_SIZE: usize = if cfg!(target_os = "linux") { 108 } else { 104 };
+
+/// Where a datagram goes.
+pub enum Target {
+    V4(SocketAddrV4),
+    V6(SocketAddrV6),
+    Unix(SocketAddrUnix),
+}
+
+/// The address that `sendto()` is given, if it is written as plainly as it can be: numbers, no names to look
+/// up, nothing to refuse. Python's own method takes care of all others.
+#[inline]
+pub fn plain(family: Family, address: &Ref) -> Option<Target> {
+    match family {
+        Family::V4 => plain_v4(address).map(Target::V4),
+        Family::V6 => plain_v6(address).map(Target::V6),
+        Family::Unix => plain_unix(address).map(Target::Unix),
+        Family::Other => None,
+    }
+}
+
+fn plain_v4(address: &Ref) -> Option<SocketAddrV4> {
+    let [host, port] = parts(address)?;
+    let host: Ipv4Addr = text(&host)?.parse().ok()?;
+    Some(SocketAddrV4::new(host, port_of(&port)?))
+}
+
+fn plain_v6(address: &Ref) -> Option<SocketAddrV6> {
+    let (host, port, flow, scope) = if let Some([host, port]) = parts(address) {
+        (host, port, 0, 0)
+    } else {
+        let [host, port, flow, scope] = parts(address)?;
+        let flow = small(&flow, MOST_FLOW)?;
+        (host, port, flow, small(&scope, u32::MAX)?)
+    };
+    let host: Ipv6Addr = text(&host)?.parse().ok()?;
+    Some(SocketAddrV6::new(host, port_of(&port)?, flow, scope))
+}
+
+/// The flow label has 20 bits.
+const MOST_FLOW: u32 = 0xf_ffff;
+
+fn plain_unix(address: &Ref) -> Option<SocketAddrUnix> {
+    let path = match content(address) {
+        Some(path) => path,
+        None => text(address)?.as_bytes(),
+    };
+    match path {
+        [] => None,
+        #[cfg(target_os = "linux")]
+        [0, name @ ..] if path.len() <= PATH_SIZE => SocketAddrUnix::new_abstract_name(name).ok(),
+        path if path.len() < PATH_SIZE && path.is_ascii() => SocketAddrUnix::new(path).ok(),
+        _ => None,
+    }
+}
+
+/// The items of a tuple of exactly so many.
+fn parts<const N: usize>(address: &Ref) -> Option<[Ref; N]> {
+    // SAFETY: exactly a tuple, whose items are counted at once.
+    unsafe {
+        if ffi::PyTuple_CheckExact(address.as_ptr()) == 0
+            || ffi::PyTuple_GET_SIZE(address.as_ptr()) != N as ffi::Py_ssize_t
+        {
+            return None;
+        }
+        Some(std::array::from_fn(|place| {
+            Ref::borrowed(ffi::PyTuple_GET_ITEM(address.as_ptr(), place as _))
+        }))
+    }
+}
+
+/// The text of an exact `str`, which lives as long as the object, if it is UTF-8.
+fn text(object: &Ref) -> Option<&str> {
+    let mut size = 0;
+    // SAFETY: exactly a `str`, which keeps its UTF-8 form for as long as it lives.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(object.as_ptr()) == 0 {
+            return None;
+        }
+        let data = ffi::PyUnicode_AsUTF8AndSize(object.as_ptr(), &mut size);
+        if data.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let text = std::slice::from_raw_parts(data.cast::<u8>(), size as usize);
+        std::str::from_utf8(text).ok()
+    }
+}
+
+/// An exact `int` from zero to `most`.
+fn small(object: &Ref, most: u32) -> Option<u32> {
+    // SAFETY: exactly an `int`; one that is too large sets an exception, which is cleared.
+    unsafe {
+        if ffi::PyLong_CheckExact(object.as_ptr()) == 0 {
+            return None;
+        }
+        let value = ffi::PyLong_AsLongLong(object.as_ptr());
+        if value == -1 && !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        u32::try_from(value).ok().filter(|value| *value <= most)
+    }
+}
+
+fn port_of(object: &Ref) -> Option<u16> {
+    small(object, u16::MAX.into()).map(|port| port as u16)
+}
+
+/// The family of a socket.
+pub fn family_of(socket: &Ref) -> Result<Family> {
+    let number = socket.getattr(&string("family")?)?;
+    // SAFETY: live.
+    let number = unsafe { ffi::PyLong_AsLongLong(number.as_ptr()) };
+    if number == -1 && crate::native::raised() {
+        return Err(Raised);
+    }
+    Ok(Family::of(number))
+}
