@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import socket
 from collections.abc import Iterator
@@ -15,8 +16,7 @@ from support.both import Witness, same_on_both
 from support.connections import turns
 from support.datagrams import ToldOfDatagrams, abstract_name, bound
 
-# Where an address has more than a host and a port.
-SCOPED = socket.getaddrinfo("::1", 9, type=socket.SOCK_DGRAM)[0][4]
+LIBC = ctypes.CDLL(None)
 
 
 class Senders(ToldOfDatagrams):
@@ -104,11 +104,8 @@ def test_paths_of_unix_sockets(aio: ModuleType, see: Witness, tmp_path: Path) ->
 
 def test_a_path_that_fills_its_place_to_the_last_byte(tmp_path: Path) -> None:
     # Python's socket refuses to bind to one, and says where it comes from; other programs can.
-    import ctypes
-
     folder = str(Path(os.path.relpath(tmp_path)) if len(str(tmp_path)) > 60 else tmp_path)
     path = f"{folder}/{'x' * (108 - len(folder) - 1)}"
-    libc = ctypes.CDLL(None, use_errno=True)
     address = socket.AF_UNIX.to_bytes(2, "little") + path.encode()
 
     async def main() -> None:
@@ -121,7 +118,7 @@ def test_a_path_that_fills_its_place_to_the_last_byte(tmp_path: Path) -> None:
 
         transport, _ = await loop.create_datagram_endpoint(Protocol, sock=bound(socket.AF_UNIX))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
-            assert libc.bind(peer.fileno(), address, len(address)) == 0
+            assert LIBC.bind(peer.fileno(), address, len(address)) == 0
             peer.sendto(b"data", transport.get_extra_info("sockname"))
             assert await received == (b"data", path)
         transport.close()
@@ -175,7 +172,6 @@ class Pair(tuple):  # type: ignore[type-arg]
         (socket.AF_INET6, ("::1", "PORT", 0, 1 << 32)),
         (socket.AF_INET6, ("::1", "PORT", 0, 4_000_000)),
         (socket.AF_INET6, ("::1%lo", "PORT")),
-        (socket.AF_INET6, ("fe80::1%no-such-device", "PORT")),
         (socket.AF_INET6, ("::ffff:127.0.0.1", "PORT")),
         (socket.AF_INET6, ("127.0.0.1", "PORT")),
         (socket.AF_INET6, ("::1", "PORT", 0, 0, 0)),
@@ -196,9 +192,7 @@ class Pair(tuple):  # type: ignore[type-arg]
     ],
 )
 @same_on_both
-def test_sending_to_every_kind_of_address(
-    aio: ModuleType, see: Witness, family: int, address: Any
-) -> None:
+def test_sending_to_every_kind_of_address(aio: ModuleType, see: Witness, family: int, address: Any) -> None:
     async def main() -> None:
         loop = aio.get_running_loop()
         protocol = ToldOfDatagrams(see)

@@ -172,9 +172,7 @@ def test_data_ends_when_the_transport_is_closed_from_a_callback(aio: ModuleType,
     async def main() -> None:
         for end in ("close", "abort"):
             near = await endpoint(
-                ToldOfDatagrams(
-                    see, datagram_received=lambda own, *_, end=end: getattr(own.transport, end)()
-                )
+                ToldOfDatagrams(see, datagram_received=lambda own, *_, end=end: getattr(own.transport, end)())
             )
             near.peer.send(b"one")
             near.peer.send(b"two")

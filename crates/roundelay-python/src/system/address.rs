@@ -1,10 +1,11 @@
 //! Socket addresses, as Python's `socket` shows them and takes them.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use pyo3::ffi;
-use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix};
+use rustix::net::{
+    AddressFamily, Ipv4Addr, Ipv6Addr, SocketAddrAny, SocketAddrUnix, SocketAddrV4, SocketAddrV6,
+};
 
 use crate::native::buffer::{bytes, content};
 use crate::native::{Raised, Ref, Result, none, string, tuple};
