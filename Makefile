@@ -9,10 +9,10 @@ suffix := $(if $(filter default,$(VERSION)),,-$(VERSION))
 on_python := scripts/on-python $(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python test-all miri bench check format clean
+.PHONY: help build demo test test-rust test-python test-all test-examples miri bench check format clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build:  ## build roundelay in release mode into .venv
 	@$(on_python) scripts/build-venv .venv$(suffix)
@@ -34,6 +34,9 @@ test-python:  ## the Python tests only; PYTEST_ARGS="-k name" chooses among ours
 test-all:  ## Rust tests, then the Python tests on every supported Python found
 	@status=0; scripts/test-rust || status=1; scripts/test-all || status=1; \
 	cat target/test-logs/rust 2>/dev/null; exit $$status
+
+test-examples:  ## the programs in examples/servers, with the packages that they need
+	@$(on_python) scripts/test-examples .venv-examples$(suffix)
 
 miri:  ## the pure Rust crate under miri (needs: rustup component add miri --toolchain nightly)
 	@scripts/test-miri
