@@ -108,7 +108,7 @@ def test_a_descriptor_is_named() -> None:
         async def receive() -> None:
             await asyncio.get_running_loop().sock_recv(ours, 1)
 
-        assert looked_at(receive) == ("await", "descriptor", ours.fileno(), None)
+        assert looked_at(receive) == ("EventLoop.sock_recv", "descriptor", ours.fileno(), None)
 
 
 def test_a_task_that_runs_or_is_about_to_waits_for_nothing() -> None:

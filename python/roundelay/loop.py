@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, compat
-from .transports import Transports
+from .transports import Transports, TransportsByDescriptor
 
 __all__ = ["EventLoop", "new_event_loop"]
 
@@ -81,6 +81,7 @@ class EventLoop(_core.LoopBase, Transports, _Stock):
                 "a subclass that asks for a virtual clock must be called with clock='virtual' itself"
             )
         _Stock.__init__(self, _Selector(self))  # type: ignore[arg-type]
+        self._transports = TransportsByDescriptor(self)
         compat.show_native_tasks()
 
     # Signals come through the self-pipe. While a handler wants them, it counts as a descriptor that is

@@ -9,11 +9,42 @@ from __future__ import annotations
 import socket
 import sys
 from asyncio import selector_events, sslproto
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from . import _core
 
 _stock: Any = selector_events.BaseSelectorEventLoop
+
+
+class TransportsByDescriptor(MutableMapping[int, Any]):
+    """Stands where asyncio's loop keeps its transports by descriptor, for those who look at it.
+
+    The loop does so itself; like asyncio's mapping it keeps none of them alive.
+    """
+
+    def __init__(self, loop: _core.LoopBase) -> None:
+        self._loop = loop
+
+    def __getitem__(self, fd: int) -> Any:
+        transport = self._loop._transport_at(fd) if isinstance(fd, int) else None
+        if transport is None:
+            raise KeyError(fd)
+        return transport
+
+    def __setitem__(self, fd: int, transport: Any) -> None:
+        self._loop._set_transport_at(fd, transport)
+
+    def __delitem__(self, fd: int) -> None:
+        if self._loop._transport_at(fd) is None:
+            raise KeyError(fd)
+        self._loop._set_transport_at(fd, None)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([fd for fd in self._loop._transport_fds() if self._loop._transport_at(fd) is not None])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 class Transports:

@@ -12,8 +12,8 @@ class Waiting(NamedTuple):
     """What a suspended task waits for; see :func:`waits_for`."""
 
     operation: str
-    """What the task called: ``"Queue.get"``, ``"StreamReader.read"``, ``"sleep"``, ``"wait_for"``,
-    ``"await"``."""
+    """What the task called: ``"Queue.get"``, ``"StreamReader.read"``, ``"EventLoop.sock_recv"``, ``"sleep"``,
+    ``"wait_for"``, ``"await"``."""
     kind: str
     """``"sleep"``, ``"lock"``, ``"event"``, ``"condition"``, ``"semaphore"``, ``"barrier"``, ``"queue"``,
     ``"stream"``, ``"task group"``, ``"task"``, ``"gather"``, ``"descriptor"`` or ``"future"``."""

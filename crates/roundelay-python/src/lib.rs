@@ -21,6 +21,7 @@ mod imports;
 mod module;
 mod native;
 mod queues;
+mod sockets;
 mod statics;
 mod streams;
 mod sync;

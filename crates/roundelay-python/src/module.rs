@@ -17,6 +17,7 @@ use crate::future;
 use crate::imports;
 use crate::native::{self, Raised, Ref, Result, list, none};
 use crate::queues;
+use crate::sockets;
 use crate::streams;
 use crate::sync;
 use crate::task;
@@ -92,6 +93,7 @@ fn fill(module: &Ref) -> Result<()> {
     let group_class = taskgroup::make_type()?;
     let (handle_class, timer_class) = handle::make_types()?;
     let loop_class = eventloop::make_type()?;
+    sockets::make_types(&loop_class)?;
     for (name, object) in [
         (c"Future", future_class),
         (c"Task", task_class),
@@ -140,7 +142,7 @@ fn register_view(_module: &Ref, show: &Ref) -> Result<Ref> {
 }
 
 fn register_loop_class(_module: &Ref, class: &Ref) -> Result<Ref> {
-    eventloop::register_class(class);
+    eventloop::register_class(class)?;
     Ok(none())
 }
 

@@ -111,6 +111,18 @@ impl Reactor {
         self.poller.modify(fd, interest)
     }
 
+    /// Watches a descriptor until it is found ready once; then it is not reported again before it is armed or modified anew.
+    ///
+    /// It does not matter whether the descriptor is watched already. One that was reported is asleep and costs nothing, so it need not be removed before it is closed.
+    /// `known` says that the descriptor probably was watched before; that saves a system call if it is true, and costs one if it is not.
+    ///
+    /// # Errors
+    ///
+    /// What the system has to say about the number.
+    pub fn arm(&self, fd: RawFd, interest: Interest, known: bool) -> io::Result<()> {
+        self.poller.arm(fd, interest, known)
+    }
+
     /// Stops watching a descriptor.
     ///
     /// # Errors

@@ -104,9 +104,15 @@ pub fn make_collecting(definition: &'static AsyncDef, stock: Ref) -> Result<Ref>
 
 /// Puts a method into a class that derives from the class of asyncio's that has `definition.name`.
 pub fn add_method(class: &Ref, definition: &'static AsyncDef) -> Result<()> {
+    // The class does not have the method yet, so asyncio's is the base's.
+    add_method_over(class, definition, class)
+}
+
+/// Puts a method into a class, in the place of the one of `stock`, a class of asyncio's that stands behind it in
+/// those that programs use.
+pub fn add_method_over(class: &Ref, definition: &'static AsyncDef, stock: &Ref) -> Result<()> {
     let name = string(definition.name)?;
-    // The class does not have it yet, so this is the base's.
-    let function = make(definition, class.getattr(&name)?)?;
+    let function = make(definition, stock.getattr(&name)?)?;
     fields(&function).owner.set(type_of_class(class));
     let entered = ["__aenter__", "__aexit__"].contains(&definition.name);
     fields(&function).entered.set(entered);

@@ -41,6 +41,20 @@ pub struct Watch {
     pub reader: Option<Ref>,
     /// Run while the descriptor is writable.
     pub writer: Option<Ref>,
+    /// How the reactor watches it.
+    pub mode: Mode,
+}
+
+/// How a reactor watches a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It reports it as long as it is ready.
+    #[default]
+    Always,
+    /// It reports it once. Only one of reader and writer is there.
+    Once,
+    /// It has reported it, and is silent until it is told anew.
+    Asleep,
 }
 
 /// The state of a loop. Touched only by attached threads, so the GIL serialises all access but to the
@@ -52,6 +66,8 @@ pub struct LoopData {
     pub timers: RefCell<Timers<When, Word>>,
     /// Handles by descriptor. What is in here is registered with the reactor.
     pub watched: RefCell<HashMap<RawFd, Watch>>,
+    /// By descriptor: whether the reactor probably knows it still, asleep, though it is not watched any more.
+    pub asleep: RefCell<Vec<bool>>,
     /// Waits for descriptors. Gone once the loop is closed.
     pub reactor: RefCell<Option<std::sync::Arc<Reactor>>>,
     /// The process that made the reactor, counted by `fork`.
@@ -75,6 +91,11 @@ pub struct LoopData {
     pub patched: Cell<bool>,
     /// The task that ran last is still published as the current one.
     pub published: Cell<bool>,
+    /// Somebody has put a method of their own on the instance that stands between native and asyncio's code
+    /// about sockets; see `sockets`.
+    pub hooked: Cell<bool>,
+    /// Weak references to transports by descriptor; see `transport_table`.
+    pub transports: RefCell<HashMap<RawFd, Ref>>,
     /// Debug mode.
     pub debug: Cell<bool>,
     /// `close()` was called.
@@ -108,6 +129,7 @@ impl LoopData {
             ready: RefCell::new(Ready::new()),
             timers: RefCell::new(Timers::new()),
             watched: RefCell::default(),
+            asleep: RefCell::default(),
             wakeup: RefCell::new(Some(reactor.wakeup())),
             reactor: RefCell::new(Some(std::sync::Arc::new(reactor))),
             generation: Cell::new(GENERATION.get()),
@@ -118,6 +140,8 @@ impl LoopData {
             clock,
             hash: Cell::new(0),
             patched: Cell::new(false),
+            hooked: Cell::new(false),
+            transports: RefCell::default(),
             published: Cell::new(false),
             debug: Cell::new(false),
             closed: Cell::new(false),
@@ -183,8 +207,13 @@ impl LoopData {
             let own = Reactor::new()?;
             for (fd, watch) in self.watched.borrow().iter() {
                 // A descriptor that the child has closed is not watched any more.
-                drop(own.add(*fd, watch.interest()));
+                drop(match watch.mode {
+                    Mode::Always => own.add(*fd, watch.interest()),
+                    Mode::Once => own.arm(*fd, watch.interest(), false),
+                    Mode::Asleep => Ok(()),
+                });
             }
+            self.asleep.borrow_mut().clear();
             self.wakeup.replace(Some(own.wakeup()));
             // Dropping the inherited one leaves the parent's alone.
             drop(self.reactor.replace(Some(std::sync::Arc::new(own))));

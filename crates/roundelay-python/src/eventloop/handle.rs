@@ -237,7 +237,7 @@ pub fn is_cancelled(handle: &Ref) -> bool {
 }
 
 /// `cancel()`
-fn cancel(handle: &Ref) -> Result<Ref> {
+pub fn cancel(handle: &Ref) -> Result<Ref> {
     let fields = body(handle);
     if fields.cancelled.get() {
         return Ok(none());

@@ -6,6 +6,7 @@
 mod data;
 pub mod handle;
 pub mod handle_run;
+mod methods;
 mod object;
 mod poll;
 mod run;
@@ -13,6 +14,7 @@ mod schedule;
 pub mod sleeps;
 mod tasks;
 mod timer_order;
+pub mod transport_table;
 mod turn;
 pub mod watch;
 mod word;

@@ -6,6 +6,7 @@ use std::ptr;
 use pyo3::ffi;
 use roundelay::{Clock, VirtualClock};
 
+use crate::attribute;
 use crate::compat::current;
 use crate::imports::names;
 use crate::native::gc::{generic_alloc, release};
@@ -13,11 +14,10 @@ use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{Ref, Result, boolean, integer, none};
 use crate::statics::{GilCell, TypeCell, unset};
-use crate::{attribute, method, method0, method1};
 
 use super::data::LoopData;
+use super::methods::methods;
 use super::word::{Kind, Word};
-use super::{run, schedule, tasks, watch};
 
 /// The type `LoopBase`.
 static LOOP_BASE: TypeCell = unset();
@@ -51,39 +51,12 @@ pub fn make_type() -> Result<Ref> {
 }
 
 /// Tells the native code which Python class derives from `LoopBase` for everyday use.
-pub fn register_class(class: &Ref) {
+pub fn register_class(class: &Ref) -> Result<()> {
     EVENT_LOOP.set(type_of_class(class));
+    crate::sockets::prepare(class)?;
     // The class lives as long as the process, like every native type.
     std::mem::forget(class.clone());
-}
-
-fn methods() -> Vec<ffi::PyMethodDef> {
-    vec![
-        method!(c"call_soon", schedule::call_soon_method, c"call_soon($self, callback, *args, context=None)\n--\n\nRun the callback in the next turn."),
-        method!(c"call_soon_threadsafe", schedule::call_soon_threadsafe, c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread."),
-        method!(c"call_later", schedule::call_later, c"call_later($self, delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds."),
-        method!(c"call_at", schedule::call_at, c"call_at($self, when, callback, *args, context=None)\n--\n\nRun the callback when the loop's clock shows when (seconds)."),
-        method0!(c"time", schedule::time, c"time($self, /)\n--\n\nThe loop's clock in seconds."),
-        method0!(c"create_future", tasks::create_future, c"create_future($self, /)\n--\n\nA new Future of this loop."),
-        method!(c"create_task", tasks::create_task, c"create_task($self, coro, **kwargs)\n--\n\nSchedule a coroutine as a Task."),
-        method0!(c"is_running", is_running, c"is_running($self, /)\n--\n\nWhether a thread runs the loop."),
-        method0!(c"is_closed", is_closed, c"is_closed($self, /)\n--\n\nWhether the loop was closed."),
-        method0!(c"get_debug", get_debug, c"get_debug($self, /)\n--\n\nWhether debug mode is on."),
-        method0!(c"stop", stop, c"stop($self, /)\n--\n\nStop after the present turn."),
-        method0!(c"run_forever", run::run_forever, c"run_forever($self, /)\n--\n\nRun until stop() is called."),
-        method0!(c"_run_once", run::run_once, c"_run_once($self, /)\n--\n\nRun one turn."),
-        method!(c"_add_reader", watch::add_reader, c"_add_reader($self, fd, callback, /, *args)\n--\n\n"),
-        method!(c"_add_writer", watch::add_writer, c"_add_writer($self, fd, callback, /, *args)\n--\n\n"),
-        method1!(c"_remove_reader", watch::remove_reader, c"_remove_reader($self, fd, /)\n--\n\n"),
-        method1!(c"_remove_writer", watch::remove_writer, c"_remove_writer($self, fd, /)\n--\n\n"),
-        method0!(c"_write_to_self", schedule::write_to_self, c"_write_to_self($self, /)\n--\n\n"),
-        method1!(c"_add_callback", schedule::add_callback, c"_add_callback($self, handle, /)\n--\n\n"),
-        method1!(c"_add_callback_signalsafe", schedule::add_callback_signalsafe, c"_add_callback_signalsafe($self, handle, /)\n--\n\n"),
-        method1!(c"_timer_handle_cancelled", timer_handle_cancelled, c"_timer_handle_cancelled($self, handle, /)\n--\n\n"),
-        method0!(c"_check_closed", schedule::check_closed_method, c"_check_closed($self, /)\n--\n\n"),
-        method0!(c"_watched", watch::watched, c"_watched($self, /)\n--\n\n"),
-        method0!(c"_discard", discard, c"_discard($self, /)\n--\n\nLet go of everything a closed loop still holds."),
-    ]
+    Ok(())
 }
 
 fn attributes() -> Vec<ffi::PyGetSetDef> {
@@ -214,16 +187,21 @@ unsafe extern "C" fn setattro(
                     data(Ref::view(&slf)).patched.set(!value.is_null());
                 }
             }
+            for hook in crate::sockets::hooks() {
+                if ffi::PyUnicode_Compare(name, hook.as_ptr()) == 0 {
+                    data(Ref::view(&slf)).hooked.set(true);
+                }
+            }
             Ok(ffi::PyObject_GenericSetAttr(slf, name, value))
         }
     })
 }
 
-fn is_running(event_loop: &Ref) -> Result<Ref> {
+pub fn is_running(event_loop: &Ref) -> Result<Ref> {
     Ok(boolean(data(event_loop).is_running()))
 }
 
-fn is_closed(event_loop: &Ref) -> Result<Ref> {
+pub fn is_closed(event_loop: &Ref) -> Result<Ref> {
     Ok(boolean(data(event_loop).closed.get()))
 }
 
@@ -232,7 +210,7 @@ fn set_closed(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
     Ok(())
 }
 
-fn get_debug(event_loop: &Ref) -> Result<Ref> {
+pub fn get_debug(event_loop: &Ref) -> Result<Ref> {
     Ok(boolean(data(event_loop).debug.get()))
 }
 
@@ -241,7 +219,7 @@ fn set_debug(event_loop: &Ref, value: Option<&Ref>) -> Result<()> {
     Ok(())
 }
 
-fn stop(event_loop: &Ref) -> Result<Ref> {
+pub fn stop(event_loop: &Ref) -> Result<Ref> {
     data(event_loop).stopping.set(true);
     Ok(none())
 }
@@ -333,12 +311,12 @@ fn ignore(_: &Ref, _: Option<&Ref>) -> Result<()> {
     Ok(())
 }
 
-fn timer_handle_cancelled(_: &Ref, _: &Ref) -> Result<Ref> {
+pub fn timer_handle_cancelled(_: &Ref, _: &Ref) -> Result<Ref> {
     Ok(none())
 }
 
 /// Lets go of everything a closed loop still holds: tasks that never ran are reported by their own end.
-fn discard(event_loop: &Ref) -> Result<Ref> {
+pub fn discard(event_loop: &Ref) -> Result<Ref> {
     let state = data(event_loop);
     drop(state.reactor.borrow_mut().take());
     drop(state.wakeup.borrow_mut().take());

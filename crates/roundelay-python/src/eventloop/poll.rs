@@ -9,7 +9,7 @@ use roundelay::{Reactor, Readiness};
 use crate::error::raise_io;
 use crate::native::{Raised, Result};
 
-use super::data::LoopData;
+use super::data::{LoopData, Mode};
 use super::handle;
 use super::watch::forget_cancelled;
 use super::word::Word;
@@ -55,11 +55,16 @@ fn wait(reactor: &Reactor, readiness: &mut Readiness, timeout: Option<Duration>)
 
 fn queue(state: &LoopData, readiness: &Readiness) {
     for (fd, ready) in readiness.iter() {
-        let (reader, writer) = match state.watched.borrow().get(&fd) {
-            Some(watch) => (
-                watch.reader.clone().filter(|_| ready.readable),
-                watch.writer.clone().filter(|_| ready.writable),
-            ),
+        let (reader, writer) = match state.watched.borrow_mut().get_mut(&fd) {
+            Some(watch) => {
+                if watch.mode == Mode::Once {
+                    watch.mode = Mode::Asleep;
+                }
+                (
+                    watch.reader.clone().filter(|_| ready.readable),
+                    watch.writer.clone().filter(|_| ready.writable),
+                )
+            }
             None => continue,
         };
         for (found, readable) in [(reader, true), (writer, false)] {

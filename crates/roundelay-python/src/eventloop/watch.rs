@@ -1,18 +1,24 @@
 //! Readers and writers: callbacks of descriptors.
 
+use std::ffi::CStr;
+use std::io::ErrorKind;
 use std::os::fd::RawFd;
 
 use pyo3::ffi;
-use roundelay::Interest;
+use roundelay::{Interest, Reactor};
 
 use crate::error::raise_io;
 use crate::imports::names;
 use crate::native::{Args, Raised, Ref, Result, boolean, integer, list, none, raise_text, tuple};
 
-use super::data::{LoopData, Watch};
+use crate::sockets;
+use crate::sync::stock_call;
+
+use super::data::{LoopData, Mode, Watch};
 use super::handle;
 use super::object::data;
 use super::schedule::check_closed;
+use super::transport_table;
 
 /// Which of the two callbacks of a descriptor is meant.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,20 +56,74 @@ pub fn add_writer(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
 
 /// `_remove_reader(fd)`
 pub fn remove_reader(event_loop: &Ref, fd: &Ref) -> Result<Ref> {
-    remove(event_loop, descriptor(fd)?, Side::Reader).map(boolean)
+    remove_any(event_loop, fd, Side::Reader)
 }
 
 /// `_remove_writer(fd)`
 pub fn remove_writer(event_loop: &Ref, fd: &Ref) -> Result<Ref> {
-    remove(event_loop, descriptor(fd)?, Side::Writer).map(boolean)
+    remove_any(event_loop, fd, Side::Writer)
+}
+
+/// `add_reader(fd, callback, *args)`
+pub fn add_reader_checked(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    add_checked(event_loop, args, Side::Reader, c"add_reader")
+}
+
+/// `add_writer(fd, callback, *args)`
+pub fn add_writer_checked(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    add_checked(event_loop, args, Side::Writer, c"add_writer")
+}
+
+/// `remove_reader(fd)`
+pub fn remove_reader_checked(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    remove_checked(event_loop, args, Side::Reader, c"remove_reader")
+}
+
+/// `remove_writer(fd)`
+pub fn remove_writer_checked(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
+    remove_checked(event_loop, args, Side::Writer, c"remove_writer")
+}
+
+/// The public methods leave alone what belongs to a transport. asyncio's own call the others of these.
+fn add_checked(event_loop: &Ref, args: Args<'_>, side: Side, name: &CStr) -> Result<Ref> {
+    let ([fd, _, ..], true, true) = (
+        args.positional,
+        args.no_keywords(),
+        sockets::is_unchanged(event_loop),
+    ) else {
+        return stock_call::call(event_loop, name, &args);
+    };
+    transport_table::ensure_method(event_loop, fd)?;
+    add(event_loop, args, side).map(|_| none())
+}
+
+fn remove_checked(event_loop: &Ref, args: Args<'_>, side: Side, name: &CStr) -> Result<Ref> {
+    let ([fd], true, true) = (
+        args.positional,
+        args.no_keywords(),
+        sockets::is_unchanged(event_loop),
+    ) else {
+        return stock_call::call(event_loop, name, &args);
+    };
+    transport_table::ensure_method(event_loop, fd)?;
+    remove_any(event_loop, fd, side)
+}
+
+fn remove_any(event_loop: &Ref, fd: &Ref, side: Side) -> Result<Ref> {
+    match descriptor(fd) {
+        Ok(fd) => remove(event_loop, fd, side).map(boolean),
+        // SAFETY: a static exception class; an exception is set.
+        Err(Raised) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OverflowError) } != 0 => {
+            // Nobody watches such a number.
+            drop(crate::native::take_raised());
+            Ok(boolean(false))
+        }
+        Err(Raised) => Err(Raised),
+    }
 }
 
 /// A descriptor given as a number or as an object with `fileno()`, as `selectors` takes it.
 fn descriptor(object: &Ref) -> Result<RawFd> {
-    let invalid = |text: String| -> Result<RawFd> {
-        // SAFETY: a static exception class.
-        raise_text(unsafe { ffi::PyExc_ValueError }, &text)
-    };
     // SAFETY: live.
     let is_int = |object: &Ref| unsafe { ffi::PyLong_Check(object.as_ptr()) != 0 };
     let number = if is_int(object) {
@@ -83,15 +143,28 @@ fn descriptor(object: &Ref) -> Result<RawFd> {
             }
         }
     };
+    let mut overflow = 0;
     // SAFETY: a live int.
-    let fd = unsafe { ffi::PyLong_AsLong(number.as_ptr()) };
-    if fd == -1 && crate::native::raised() {
-        return Err(Raised);
+    let fd = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
+    if overflow < 0 || (fd < 0 && overflow == 0) {
+        return invalid(format!(
+            "Invalid file descriptor: {}",
+            crate::native::repr(&number)?
+        ));
     }
     match RawFd::try_from(fd) {
-        Ok(fd) if fd >= 0 => Ok(fd),
-        _ => invalid(format!("Invalid file descriptor: {fd}")),
+        Ok(fd) if overflow == 0 => Ok(fd),
+        _ => {
+            // SAFETY: a live int; raises that it is too large, as for every descriptor.
+            unsafe { ffi::PyObject_AsFileDescriptor(number.as_ptr()) };
+            Err(Raised)
+        }
     }
+}
+
+fn invalid<T>(text: String) -> Result<T> {
+    // SAFETY: a static exception class.
+    raise_text(unsafe { ffi::PyExc_ValueError }, &text)
 }
 
 fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
@@ -113,7 +186,7 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
     let handle = handle::make(event_loop, callback, arguments, None)?;
     let replaced = insert(state, fd, side, handle.clone()).or_else(raise_io)?;
     if let Some(replaced) = replaced {
-        replaced.call_method(&names().cancel, [])?;
+        handle::cancel(&replaced)?;
     }
     Ok(handle)
 }
@@ -124,7 +197,7 @@ pub fn watch(event_loop: &Ref, fd: RawFd, readable: bool, callback: &Ref) -> Res
     check_closed(state)?;
     let handle = handle::make(event_loop, callback, handle::Arguments::None, None)?;
     match insert(state, fd, side_of(readable), handle).or_else(raise_io)? {
-        Some(replaced) => replaced.call_method(&names().cancel, []).map(drop),
+        Some(replaced) => handle::cancel(&replaced).map(drop),
         None => Ok(()),
     }
 }
@@ -132,6 +205,100 @@ pub fn watch(event_loop: &Ref, fd: RawFd, readable: bool, callback: &Ref) -> Res
 /// Ends what [`watch`] began, if it did.
 pub fn unwatch(event_loop: &Ref, fd: RawFd, readable: bool) -> Result<()> {
     remove(event_loop, fd, side_of(readable)).map(drop)
+}
+
+/// Has the loop call `callback(argument)` the next time that the descriptor is readable (or writable), and
+/// returns the handle. Nothing is asked of the system when it was called and is not wanted any more.
+pub fn watch_once(
+    event_loop: &Ref,
+    fd: RawFd,
+    readable: bool,
+    callback: &Ref,
+    argument: &Ref,
+) -> Result<Ref> {
+    let state = data(event_loop);
+    check_closed(state)?;
+    if fd < 0 {
+        return invalid(format!("Invalid file descriptor: {fd}"));
+    }
+    let argument = handle::Arguments::One(argument.clone());
+    let handle = handle::make(event_loop, callback, argument, None)?;
+    let other = state.watched.borrow().contains_key(&fd);
+    if other {
+        if let Some(replaced) =
+            insert(state, fd, side_of(readable), handle.clone()).or_else(raise_io)?
+        {
+            handle::cancel(&replaced)?;
+        }
+    } else {
+        let mut watch = Watch {
+            mode: Mode::Once,
+            ..Watch::default()
+        };
+        *watch.side(side_of(readable)) = Some(handle.clone());
+        if let Some(reactor) = state.reactor().or_else(raise_io)? {
+            let known = take_asleep(state, fd);
+            reactor.arm(fd, watch.interest(), known).or_else(raise_io)?;
+            state.watched.borrow_mut().insert(fd, watch);
+        }
+    }
+    Ok(handle)
+}
+
+/// Has the loop call a handle of [`watch_once`] once more, if it is still wanted.
+pub fn watch_again(event_loop: &Ref, fd: RawFd, readable: bool, handle: &Ref) -> Result<()> {
+    let state = data(event_loop);
+    let Some(reactor) = state.reactor().or_else(raise_io)? else {
+        return Ok(());
+    };
+    let mut watched = state.watched.borrow_mut();
+    if let Some(watch) = watched.get_mut(&fd)
+        && watch.mode == Mode::Asleep
+        && is_handle(watch.side(side_of(readable)), handle)
+    {
+        watch.mode = Mode::Once;
+        let armed = reactor.arm(fd, watch.interest(), true);
+        drop(watched);
+        return armed.or_else(raise_io);
+    }
+    Ok(())
+}
+
+/// Ends what [`watch_once`] began, unless the descriptor's number is somebody else's by now.
+pub fn unwatch_handle(event_loop: &Ref, fd: RawFd, readable: bool, handle: &Ref) -> Result<()> {
+    let side = side_of(readable);
+    let own = data(event_loop)
+        .watched
+        .borrow_mut()
+        .get_mut(&fd)
+        .is_some_and(|watch| is_handle(watch.side(side), handle));
+    if own {
+        remove(event_loop, fd, side)?;
+    }
+    Ok(())
+}
+
+fn is_handle(side: &Option<Ref>, handle: &Ref) -> bool {
+    side.as_ref().is_some_and(|kept| kept.is(handle))
+}
+
+/// Whether the reactor probably knows a descriptor that is not watched; it is about to be.
+fn take_asleep(state: &LoopData, fd: RawFd) -> bool {
+    let mut asleep = state.asleep.borrow_mut();
+    let place = usize::try_from(fd).ok().and_then(|fd| asleep.get_mut(fd));
+    place.is_some_and(std::mem::take)
+}
+
+/// Notes that the reactor knows a descriptor that is not watched any more.
+fn note_asleep(state: &LoopData, fd: RawFd) {
+    let Ok(place) = usize::try_from(fd) else {
+        return;
+    };
+    let mut asleep = state.asleep.borrow_mut();
+    if asleep.len() <= place {
+        asleep.resize(place + 1, false);
+    }
+    asleep[place] = true;
 }
 
 fn side_of(readable: bool) -> Side {
@@ -146,24 +313,36 @@ fn insert(state: &LoopData, fd: RawFd, side: Side, handle: Ref) -> std::io::Resu
     let mut watched = state.watched.borrow_mut();
     match watched.get_mut(&fd) {
         Some(watch) => {
-            let before = watch.interest();
             let replaced = watch.side(side).replace(handle);
-            let after = watch.interest();
-            if before != after
-                && let Err(error) = reactor.modify(fd, after)
-            {
+            // Even where nothing seems to change: the number may stand for another file by now.
+            if let Err(error) = register(&reactor, fd, watch.interest(), true) {
                 *watch.side(side) = replaced;
                 return Err(error);
             }
+            watch.mode = Mode::Always;
             Ok(replaced)
         }
         None => {
             let mut watch = Watch::default();
             *watch.side(side) = Some(handle);
-            reactor.add(fd, watch.interest())?;
+            register(&reactor, fd, watch.interest(), take_asleep(state, fd))?;
             watched.insert(fd, watch);
             Ok(None)
         }
+    }
+}
+
+/// Has the reactor watch a descriptor. `known` says that it probably knows the number; the file behind it may
+/// be another one.
+fn register(reactor: &Reactor, fd: RawFd, interest: Interest, known: bool) -> std::io::Result<()> {
+    let (first, otherwise) = match known {
+        true => (reactor.modify(fd, interest), ErrorKind::NotFound),
+        false => (reactor.add(fd, interest), ErrorKind::AlreadyExists),
+    };
+    match first {
+        Err(error) if error.kind() == otherwise && known => reactor.add(fd, interest),
+        Err(error) if error.kind() == otherwise => reactor.modify(fd, interest),
+        done => done,
     }
 }
 
@@ -175,7 +354,7 @@ fn remove(event_loop: &Ref, fd: RawFd, side: Side) -> Result<bool> {
     let Some(handle) = take(state, fd, side) else {
         return Ok(false);
     };
-    handle.call_method(&names().cancel, [])?;
+    handle::cancel(&handle)?;
     Ok(true)
 }
 
@@ -187,13 +366,18 @@ fn take(state: &LoopData, fd: RawFd, side: Side) -> Option<Ref> {
     let watch = watched.get_mut(&fd)?;
     let handle = watch.side(side).take();
     let rest = watch.interest();
+    let asleep = watch.mode == Mode::Asleep;
     let told = match &reactor {
+        Some(_) if asleep => Ok(()),
         Some(reactor) if rest == Interest::default() => reactor.remove(fd),
         Some(reactor) if handle.is_some() => reactor.modify(fd, rest),
         _ => Ok(()),
     };
     if rest == Interest::default() {
         watched.remove(&fd);
+        if asleep {
+            note_asleep(state, fd);
+        }
     }
     // See above: the only error a removal can meet is that the number is closed already.
     drop(told);

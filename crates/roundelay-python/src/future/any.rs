@@ -43,6 +43,18 @@ pub fn result(future: &Ref) -> Result<Ref> {
     }
 }
 
+/// `future.set_exception(exception)`
+pub fn set_exception(future: &Ref, exception: Ref) -> Result<()> {
+    match native(future) {
+        Some(_) if !future.is_exact(crate::task::TASK.get()) => {
+            outcome::set_exception(future, &exception)
+        }
+        _ => future
+            .call_method(&names().set_exception, [&exception])
+            .map(drop),
+    }
+}
+
 /// `future.set_result(value)`
 #[inline]
 pub fn set_result(future: &Ref, value: Ref) -> Result<()> {

@@ -159,6 +159,15 @@ pub fn raised() -> bool {
     unsafe { !ffi::PyErr_Occurred().is_null() }
 }
 
+/// Whether what was raised is a `SystemExit` or a `KeyboardInterrupt`.
+pub fn ends_the_program() -> bool {
+    // SAFETY: static exception classes; an exception is set by the callers.
+    unsafe {
+        ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) != 0
+            || ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) != 0
+    }
+}
+
 /// Sets `class(text)` as the exception.
 pub fn raise<T>(class: *mut ffi::PyObject, text: &CStr) -> Result<T> {
     // SAFETY: `class` is a live exception class; `text` ends with a null byte.

@@ -184,6 +184,16 @@ fn plain_unix(address: &Ref) -> Option<SocketAddrUnix> {
     }
 }
 
+/// Whether this is an IPv4 address, written as `inet_pton()` takes it.
+pub fn is_v4(text: &str) -> bool {
+    text.parse::<Ipv4Addr>().is_ok()
+}
+
+/// The same for IPv6.
+pub fn is_v6(text: &str) -> bool {
+    text.parse::<Ipv6Addr>().is_ok()
+}
+
 /// The items of a tuple of exactly so many.
 fn parts<const N: usize>(address: &Ref) -> Option<[Ref; N]> {
     // SAFETY: exactly a tuple, whose items are counted at once.
@@ -200,7 +210,7 @@ fn parts<const N: usize>(address: &Ref) -> Option<[Ref; N]> {
 }
 
 /// The text of an exact `str`, which lives as long as the object, if it is UTF-8.
-fn text(object: &Ref) -> Option<&str> {
+pub fn text(object: &Ref) -> Option<&str> {
     let mut size = 0;
     // SAFETY: exactly a `str`, which keeps its UTF-8 form for as long as it lives.
     unsafe {
@@ -219,17 +229,20 @@ fn text(object: &Ref) -> Option<&str> {
 
 /// An exact `int` from zero to `most`.
 fn small(object: &Ref, most: u32) -> Option<u32> {
-    // SAFETY: exactly an `int`; one that is too large sets an exception, which is cleared.
+    let value = integer_of(object)?;
+    u32::try_from(value).ok().filter(|value| *value <= most)
+}
+
+/// The value of an exact `int`, if it is not too large for this.
+pub fn integer_of(object: &Ref) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: exactly an `int`, of which nothing is raised.
     unsafe {
         if ffi::PyLong_CheckExact(object.as_ptr()) == 0 {
             return None;
         }
-        let value = ffi::PyLong_AsLongLong(object.as_ptr());
-        if value == -1 && !ffi::PyErr_Occurred().is_null() {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        u32::try_from(value).ok().filter(|value| *value <= most)
+        let value = ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &mut overflow);
+        (overflow == 0).then_some(value)
     }
 }
 

@@ -79,11 +79,7 @@ pub fn send(socket: &Ref, data: &Ref) -> Result<Now<()>> {
 pub fn send_to(socket: &Ref, family: Family, data: &Ref, address: &Ref) -> Result<Now<()>> {
     if let Some(target) = address::plain(family, address) {
         let sent = with_content(socket, data, |content| {
-            call(socket, |fd| match &target {
-                Target::V4(target) => net::sendto(fd, content, send_flags(), target),
-                Target::V6(target) => net::sendto(fd, content, send_flags(), target),
-                Target::Unix(target) => net::sendto(fd, content, send_flags(), target),
-            })
+            send_content_to(socket, content, &target)
         });
         if let Some(sent) = sent {
             return Ok(sent?.map(drop));
@@ -91,6 +87,15 @@ pub fn send_to(socket: &Ref, family: Family, data: &Ref, address: &Ref) -> Resul
     }
     let outcome = socket.call_method(&names().sendto, [data, address]);
     Ok(unless_it_waits(outcome)?.map(drop))
+}
+
+/// The same with bytes, to an address that is known; how many bytes were sent comes back.
+pub fn send_content_to(socket: &Ref, content: &[u8], target: &Target) -> Result<Now<usize>> {
+    call(socket, |fd| match target {
+        Target::V4(target) => net::sendto(fd, content, send_flags(), target),
+        Target::V6(target) => net::sendto(fd, content, send_flags(), target),
+        Target::Unix(target) => net::sendto(fd, content, send_flags(), target),
+    })
 }
 
 /// Calls `send` with the bytes of `data`, unless the socket or the data is such that Python's own method has

@@ -8,7 +8,8 @@
 //!
 //! [`stream`] reads and writes connections, [`datagram`] datagrams; [`address`] is how Python shows an address.
 
-mod address;
+pub mod address;
+pub mod connection;
 pub mod datagram;
 pub mod stream;
 
@@ -46,7 +47,7 @@ fn call<T>(
 
 /// What a method of somebody else's socket came back with.
 #[cold]
-fn unless_it_waits(outcome: Result<Ref>) -> Result<Now<Ref>> {
+pub fn unless_it_waits(outcome: Result<Ref>) -> Result<Now<Ref>> {
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(Raised) => {

@@ -1,8 +1,8 @@
 //! Reading and writing connected sockets.
 
 use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
 
-use rustix::buffer::spare_capacity;
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
 
 use crate::compat::socket_descriptor::is_socket;
@@ -37,19 +37,29 @@ fn count_by_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<usize
     }
 }
 
-/// `socket.recv(most)`, by way of `scratch`, which is empty before and after and is grown to `most`.
+/// `socket.recv(most)`, by way of `scratch`, which is empty before and after and has room for `most` then.
 pub fn receive(socket: &Ref, scratch: &mut Vec<u8>, most: usize) -> Result<Now<Ref>> {
     if !is_socket(socket) {
         return call_method(socket, "recv", &integer(most as u64)?);
     }
     scratch.reserve_exact(most);
-    let received = call(socket, |fd| {
-        let (_, count) = net::recv(fd, spare_capacity(scratch), RecvFlags::DONTWAIT)?;
-        Ok(count)
-    })?;
+    let received = call(socket, |fd| receive_to(fd, scratch, most))?;
     let outcome = received.map(|_| bytes(scratch)).transpose();
     scratch.clear();
     outcome
+}
+
+/// At most `most` bytes, even if there is room for more.
+fn receive_to(fd: BorrowedFd<'_>, scratch: &mut Vec<u8>, most: usize) -> rustix::io::Result<()> {
+    let ((received, _), _) = net::recv(
+        fd,
+        &mut scratch.spare_capacity_mut()[..most],
+        RecvFlags::DONTWAIT,
+    )?;
+    let count = received.len();
+    // SAFETY: so many bytes were received behind the end, where there was room for them.
+    unsafe { scratch.set_len(count) };
+    Ok(())
 }
 
 /// `socket.recv_into(buffer)`
@@ -73,20 +83,26 @@ pub fn receive_into(socket: &Ref, buffer: &Ref) -> Result<Now<usize>> {
 /// `socket.send(data)`, and whether that is all of it.
 pub fn send(socket: &Ref, data: &Ref) -> Result<Now<(usize, bool)>> {
     if let Some(content) = content(data).filter(|_| is_socket(socket)) {
-        return send_content(socket, content);
+        return Ok(whole(content, send_content(socket, content)?));
     }
     let view = BufferView::readable(data)?;
     if is_socket(socket) {
-        return send_content(socket, view.bytes());
+        return Ok(whole(view.bytes(), send_content(socket, view.bytes())?));
     }
     let count = count_by_method(socket, "send", data)?;
     Ok(count.map(|count| (count, count >= view.bytes().len())))
 }
 
+/// How much was sent, and whether that is all of `content`.
 #[inline]
-fn send_content(socket: &Ref, content: &[u8]) -> Result<Now<(usize, bool)>> {
-    let count = call(socket, |fd| net::send(fd, content, send_flags()))?;
-    Ok(count.map(|count| (count, count == content.len())))
+fn whole(content: &[u8], count: Now<usize>) -> Now<(usize, bool)> {
+    count.map(|count| (count, count == content.len()))
+}
+
+/// The same of a `socket.socket` and bytes.
+#[inline]
+pub fn send_content(socket: &Ref, content: &[u8]) -> Result<Now<usize>> {
+    call(socket, |fd| net::send(fd, content, send_flags()))
 }
 
 /// `socket.sendmsg(pieces)`; of more than [`MOST_PIECES`] the first ones.

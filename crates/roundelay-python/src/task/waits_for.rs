@@ -71,11 +71,16 @@ pub fn waits_for(_module: &Ref, task: &Ref) -> Result<Ref> {
         }
         return Ok(none());
     };
+    let mut operation = chain.function.unwrap_or("await").to_owned();
     if let Some((name, owner)) = chain.method {
         let (class, kind) = place(&owner)?;
-        return answer(&format!("{class}.{name}"), &kind, &owner, None);
+        operation = format!("{class}.{name}");
+        if eventloop::native(&owner).is_none() {
+            return answer(&operation, &kind, &owner, None);
+        }
+        // A loop is no place to wait at: its method waits for something else.
     }
-    let operation = chain.function.unwrap_or("await");
+    let operation = operation.as_str();
     let ty = waited.type_ptr();
     if let Some(descriptor) = watched_for(&waited)? {
         return answer(operation, "descriptor", &descriptor, None);

@@ -6,7 +6,8 @@ use pyo3::ffi;
 use crate::eventloop;
 use crate::imports::{imports, names};
 use crate::native::{
-    Raised, Ref, Result, boolean, check, integer, none, raise, string, take_raised, while_handling,
+    Raised, Ref, Result, boolean, check, ends_the_program, integer, none, raise, string,
+    take_raised, while_handling,
 };
 use crate::system::stream;
 
@@ -49,15 +50,6 @@ pub fn fatal(transport: &Ref, message: &str) -> Result<Option<Ref>> {
         transport.call_method(&names().fatal_error, [&exception, &message])
     })?;
     Ok(Some(exception))
-}
-
-/// Whether what was raised is a `SystemExit` or a `KeyboardInterrupt`.
-fn ends_the_program() -> bool {
-    // SAFETY: static exception classes; an exception is set by the callers.
-    unsafe {
-        ffi::PyErr_ExceptionMatches(ffi::PyExc_SystemExit) != 0
-            || ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) != 0
-    }
 }
 
 const READ_FAILED: &str = "Fatal read error on socket transport";

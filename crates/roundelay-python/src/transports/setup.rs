@@ -5,7 +5,7 @@ use pyo3::ffi;
 use crate::compat::{socket_descriptor, transport_behaviour};
 use crate::eventloop;
 use crate::imports::{imports, names};
-use crate::native::{Args, Ref, Result, dict, integer, none, raise, string, take_raised};
+use crate::native::{Args, Ref, Result, dict, none, raise, string, take_raised};
 use crate::statics::Once;
 
 use super::fields::{SelectorFields, fields};
@@ -71,12 +71,7 @@ pub fn check_loop(event_loop: &Ref) -> Result<()> {
 
 /// Enters the transport into the loop's table, where it looks for those that have a socket.
 pub fn enter(transport: &Ref, own: &SelectorFields, event_loop: &Ref) -> Result<()> {
-    let fd = integer(own.sock_fd.get().unsigned_abs().into())?;
-    let transports = event_loop.getattr(&names().transports)?;
-    // SAFETY: live objects.
-    crate::native::check(unsafe {
-        ffi::PyObject_SetItem(transports.as_ptr(), fd.as_ptr(), transport.as_ptr())
-    })
+    eventloop::transport_table::put(event_loop, own.sock_fd.get(), transport)
 }
 
 /// Fills the fields, and the dict behind `get_extra_info()`.

@@ -51,6 +51,25 @@ impl Poller {
         Ok(epoll::modify(&self.epoll, borrow(fd)?, data, flags)?)
     }
 
+    pub(crate) fn arm(&self, fd: RawFd, interest: Interest, known: bool) -> io::Result<()> {
+        let data = EventData::new_u64(fd as u64);
+        let flags = flags_for(interest) | EventFlags::ONESHOT;
+        let add = || epoll::add(&self.epoll, borrow(fd)?, data, flags);
+        let modify = || epoll::modify(&self.epoll, borrow(fd)?, data, flags);
+        // The number may stand for another file than when it was last watched, or for the same.
+        let done = match known {
+            true => match modify() {
+                Err(Errno::NOENT) => add(),
+                done => done,
+            },
+            false => match add() {
+                Err(Errno::EXIST) => modify(),
+                done => done,
+            },
+        };
+        Ok(done?)
+    }
+
     pub(crate) fn remove(&self, fd: RawFd) -> io::Result<()> {
         Ok(epoll::delete(&self.epoll, borrow(fd)?)?)
     }
@@ -113,9 +132,9 @@ fn flags_for(interest: Interest) -> EventFlags {
 }
 
 /// Lends a descriptor to one system call.
-fn borrow<'call>(fd: RawFd) -> io::Result<BorrowedFd<'call>> {
+fn borrow<'call>(fd: RawFd) -> Result<BorrowedFd<'call>, Errno> {
     if fd < 0 {
-        return Err(Errno::BADF.into());
+        return Err(Errno::BADF);
     }
     // SAFETY: the number is not -1, and it is handed to epoll_ctl(2) alone, which answers EBADF for a number that names no open file and touches no memory through it.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })

@@ -2,7 +2,7 @@
 //!
 //! A back end provides
 //!
-//! - `Poller`, `Send + Sync`, with `new`, `add`, `modify`, `remove`, `bell` and `wait`. Descriptors are level-triggered and named by their number. `wait` says whether the bell rang since the last wait, and has silenced it when it returns.
+//! - `Poller`, `Send + Sync`, with `new`, `add`, `modify`, `arm`, `remove`, `bell` and `wait`. Descriptors are level-triggered and named by their number; one that was armed is reported once. `wait` says whether the bell rang since the last wait, and has silenced it when it returns.
 //! - `Bell`, `Send + Sync`: `ring` makes the poller's current or next wait return. It may outlive the poller.
 //! - `Events`, a buffer that `wait` fills, with `new`, `clear` and `iter`. The bell does not show up in it.
 //!

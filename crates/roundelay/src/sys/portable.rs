@@ -46,6 +46,26 @@ impl Poller {
             .modify_with_mode(borrow(fd), event(fd, interest), PollMode::Level)
     }
 
+    pub(crate) fn arm(&self, fd: RawFd, interest: Interest, known: bool) -> io::Result<()> {
+        let fd = check(fd)?;
+        let poller = self.shared.poller();
+        let (event, once) = (event(fd, interest), PollMode::Oneshot);
+        // SAFETY: as for `add`.
+        let add = || unsafe { poller.add_with_mode(fd, event, once) };
+        let modify = || poller.modify_with_mode(borrow(fd), event, once);
+        // The number may stand for another file than when it was last watched, or for the same.
+        match known {
+            true => match modify() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => add(),
+                done => done,
+            },
+            false => match add() {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => modify(),
+                done => done,
+            },
+        }
+    }
+
     pub(crate) fn remove(&self, fd: RawFd) -> io::Result<()> {
         self.shared.poller().delete(borrow(check(fd)?))
     }

@@ -73,6 +73,48 @@ macro_rules! back_end {
             }
 
             #[test]
+            fn an_armed_descriptor_is_reported_once() {
+                let (mut near, far) = UnixStream::pair().unwrap();
+                let (fd, poller) = (far.as_raw_fd(), Poller::new().unwrap());
+                near.write_all(b"x").unwrap();
+                // Whether the guess is right or wrong.
+                for known in [false, false, true, true] {
+                    poller.arm(fd, Interest::READABLE, known).unwrap();
+                    assert_eq!(ready(&poller, PATIENCE), [(fd, Interest::READABLE)]);
+                    assert_eq!(ready(&poller, AT_ONCE), []);
+                }
+                // Not even a hang-up is reported before it is asked for.
+                drop(near);
+                assert_eq!(ready(&poller, AT_ONCE), []);
+                poller.modify(fd, Interest::READABLE).unwrap();
+                for _ in 0..2 {
+                    assert_eq!(ready(&poller, PATIENCE).len(), 1);
+                }
+                poller.remove(fd).unwrap();
+                poller.arm(fd, Interest::READABLE, true).unwrap();
+                assert_eq!(ready(&poller, PATIENCE).len(), 1);
+            }
+
+            #[test]
+            fn arming_reaches_the_file_that_has_the_number_now() {
+                let poller = Poller::new().unwrap();
+                for known in [true, false] {
+                    let (_near, far) = UnixStream::pair().unwrap();
+                    let fd = far.as_raw_fd();
+                    poller.arm(fd, Interest::WRITABLE, false).unwrap();
+                    assert_eq!(ready(&poller, PATIENCE), [(fd, Interest::WRITABLE)]);
+                    // Another file takes the number; the poller is not told.
+                    let (mut near, other) = UnixStream::pair().unwrap();
+                    let mut far = std::os::fd::OwnedFd::from(far);
+                    rustix::io::dup2(&other, &mut far).unwrap();
+                    poller.arm(fd, Interest::READABLE, known).unwrap();
+                    near.write_all(b"x").unwrap();
+                    assert_eq!(ready(&poller, PATIENCE), [(fd, Interest::READABLE)]);
+                    poller.remove(fd).unwrap();
+                }
+            }
+
+            #[test]
             fn a_hang_up_wakes_both_directions() {
                 let (near, far) = UnixStream::pair().unwrap();
                 let poller = Poller::new().unwrap();
