@@ -1,5 +1,6 @@
 """What a program puts in the place of the loop's own methods is called, as asyncio's code calls it."""
 
+import gc
 import socket
 from types import ModuleType
 from typing import Any
@@ -134,13 +135,20 @@ def test_public_readers_and_writers_refuse_what_asyncios_refuse(aio: ModuleType,
             far.send(b"data")
             see(loop.add_reader(near, see, "readable"), loop.remove_reader(near))
             await turns(aio)
-        for nonsense in (None, "socket", 1.5, object(), -1, 1 << 40):
+        for nonsense in (None, "socket", 1.5, object(), -1):
             for name in ("add_reader", "add_writer"):
                 see.attempt(getattr(loop, name), nonsense, see)
             for name in ("remove_reader", "remove_writer", "_ensure_fd_no_transport"):
                 see.attempt(getattr(loop, name), nonsense)
         for name in ("add_reader", "add_writer", "remove_reader", "remove_writer"):
             see.attempt(getattr(loop, name))
+        for name in ("add_reader", "add_writer"):
+            try:
+                getattr(loop, name)(1 << 40, see)
+            except OverflowError as error:
+                # (In older releases it has contexts, which are accidents.)
+                see(str(error))
+        see(loop.remove_reader(1 << 40), loop.remove_writer(1 << 40))
         see(loop._transports.get(far), len(loop._transports))
 
     see.run(main())
@@ -164,6 +172,7 @@ def test_transports_are_found_by_descriptor_and_not_kept_alive(aio: ModuleType, 
             transport.close()
             await turns(aio)
             del transport
+            gc.collect()
             see(fd in table, list(table), len(table))
 
     see.run(main())
