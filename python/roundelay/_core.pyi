@@ -38,6 +38,7 @@ from asyncio import wait as wait
 from asyncio import wait_for as wait_for
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
+from socket import _GetAddrInfoResult
 from typing import Any, Final, TypeVar, final, overload
 
 from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
@@ -293,10 +294,10 @@ class LoopBase:
     def _remove_reader(self, fd: FileDescriptorLike, /) -> bool: ...
     def _remove_writer(self, fd: FileDescriptorLike, /) -> bool: ...
     def add_reader(
-        self, fd: FileDescriptorLike, callback: Callable[[Unpack[_Ts]], Any], *args: Unpack[_Ts]
+        self, fd: FileDescriptorLike, callback: Callable[[Unpack[_Ts]], Any], *args: *_Ts
     ) -> None: ...
     def add_writer(
-        self, fd: FileDescriptorLike, callback: Callable[[Unpack[_Ts]], Any], *args: Unpack[_Ts]
+        self, fd: FileDescriptorLike, callback: Callable[[Unpack[_Ts]], Any], *args: *_Ts
     ) -> None: ...
     def remove_reader(self, fd: FileDescriptorLike) -> bool: ...
     def remove_writer(self, fd: FileDescriptorLike) -> bool: ...
@@ -323,15 +324,7 @@ class LoopBase:
         type: int = 0,
         proto: int = 0,
         flags: int = 0,
-    ) -> list[
-        tuple[
-            socket.AddressFamily,
-            socket.SocketKind,
-            int,
-            str,
-            tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
-        ]
-    ]: ...
+    ) -> _GetAddrInfoResult: ...
     async def getnameinfo(
         self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int = 0
     ) -> tuple[str, str]: ...
