@@ -7,6 +7,7 @@
 import asyncio
 import inspect
 import socket
+import ssl
 import sys
 from asyncio import Barrier as Barrier
 from asyncio import BoundedSemaphore as BoundedSemaphore
@@ -29,6 +30,7 @@ from asyncio import open_connection as open_connection
 from asyncio import open_unix_connection as open_unix_connection
 from asyncio import run_coroutine_threadsafe as run_coroutine_threadsafe
 from asyncio import shield as shield
+from asyncio import sslproto
 from asyncio import start_server as start_server
 from asyncio import start_unix_server as start_unix_server
 from asyncio import timeout as timeout
@@ -89,6 +91,66 @@ class Task(asyncio.Task[_T_co]):
     def _coro(self) -> Any: ...
     @property
     def _fut_waiter(self) -> asyncio.Future[Any] | None: ...
+
+# TLS is made by the loop only. What is not here is asyncio's own.
+@final
+class SSLProtocol(sslproto.SSLProtocol):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        app_protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        waiter: asyncio.Future[None] | None,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        call_connection_made: bool = True,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> None: ...
+    _loop: Any
+    _app_protocol: Any
+    _app_protocol_get_buffer: Any
+    _app_protocol_buffer_updated: Any
+    _app_protocol_is_buffer: bool
+    _app_transport: Any
+    _app_transport_created: bool
+    _transport: Any
+    _sslobj: Any
+    _incoming: Any
+    _outgoing: Any
+    _state: Any
+    _app_state: Any
+    _write_backlog: Any
+    _write_buffer_size: int
+    _conn_lost: int
+    _waiter: Any
+    _sslcontext: Any
+    _server_side: Any
+    _server_hostname: Any
+    _extra: dict[str, Any]
+    _ssl_handshake_timeout: Any
+    _ssl_shutdown_timeout: Any
+    _handshake_start_time: Any
+    _handshake_timeout_handle: Any
+    _shutdown_timeout_handle: Any
+    _ssl_buffer: Any
+    _ssl_buffer_view: Any
+    _incoming_high_water: Any
+    _incoming_low_water: Any
+    _outgoing_high_water: Any
+    _outgoing_low_water: Any
+    _ssl_writing_paused: bool
+    _ssl_reading_paused: bool
+    _app_writing_paused: bool
+    _app_reading_paused: bool
+    _eof_received: bool
+
+@final
+class SSLProtocolTransport(sslproto._SSLProtocolTransport):
+    def __init__(self, loop: asyncio.AbstractEventLoop, ssl_protocol: SSLProtocol) -> None: ...
+    _loop: Any
+    _ssl_protocol: Any
+    _closed: bool
 
 # Transports are made by the loop only. What is not here is asyncio's own.
 @final

@@ -59,7 +59,7 @@ _Stock = asyncio.SelectorEventLoop
 class EventLoop(_core.LoopBase, Transports, _Stock):
     """An event loop with everything ``asyncio.AbstractEventLoop`` has.
 
-    Scheduling, timers, tasks, futures, readers, writers, connections and datagrams are native. Pipes, TLS,
+    Scheduling, timers, tasks, futures, readers, writers, connections and datagrams are native. Pipes,
     subprocesses, the executor and error reports are asyncio's own code on top of them.
 
     With ``clock="virtual"`` the loop's time begins at 0.0 and stands still while anything is ready to run;

@@ -9,12 +9,17 @@ from __future__ import annotations
 import socket
 import sys
 from asyncio import selector_events, sslproto
+from asyncio.streams import StreamReaderProtocol
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from . import _core
 
 _stock: Any = selector_events.BaseSelectorEventLoop
+
+# None in a Python that was built without it; then there is no native class either, and asyncio's says so.
+_ssl: Any = sslproto.ssl  # type: ignore[attr-defined]
+_SSLProtocol: Any = getattr(_core, "SSLProtocol", sslproto.SSLProtocol)
 
 
 class TransportsByDescriptor(MutableMapping[int, Any]):
@@ -76,7 +81,7 @@ class Transports:
             )
         if sys.version_info >= (3, 12):
             self._ensure_fd_no_transport(rawsock)
-        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **options)
+        tls = _SSLProtocol(self, protocol, sslcontext, waiter, **options)
         _core.SocketTransport(self, rawsock, tls, None, extra, server)
         return tls._app_transport
 
@@ -88,3 +93,69 @@ class Transports:
         if sys.version_info >= (3, 12):
             self._ensure_fd_no_transport(sock)
         return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    async def start_tls(
+        self: Any,
+        transport: Any,
+        protocol: Any,
+        sslcontext: Any,
+        *,
+        server_side: Any = False,
+        server_hostname: Any = None,
+        ssl_handshake_timeout: Any = None,
+        ssl_shutdown_timeout: Any = None,
+    ) -> Any:
+        """Upgrade transport to TLS.
+
+        Return a new transport that *protocol* should start using immediately. What the reader of a server's
+        stream has of the handshake already is part of it.
+        """
+        if _ssl is None:
+            raise RuntimeError("Python ssl module is not available")
+        if not isinstance(sslcontext, _ssl.SSLContext):
+            raise TypeError(f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}")
+        if not getattr(transport, "_start_tls_compatible", False):
+            raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+
+        waiter = self.create_future()
+        tls = _SSLProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+            call_connection_made=False,
+        )
+        # Nothing may come in before the protocol knows of its transport.
+        transport.pause_reading()
+        if server_side:
+            _hand_over_what_was_read(protocol, tls)
+        transport.set_protocol(tls)
+        made = self.call_soon(tls.connection_made, transport)
+        resumed = self.call_soon(transport.resume_reading)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            made.cancel()
+            resumed.cancel()
+            # Or the exception would keep the future that keeps the exception.
+            del waiter
+            raise
+        return tls._app_transport
+
+
+def _hand_over_what_was_read(protocol: Any, tls: Any) -> None:
+    """Move what the reader of a stream has of the peer's handshake to where it belongs.
+
+    A client may send its first message right behind the words that ask for TLS; then both are read at once.
+    The other way round nothing can be there but plain text: a server answers a client's first message.
+    """
+    reader = getattr(protocol, "_stream_reader", None) if isinstance(protocol, StreamReaderProtocol) else None
+    if reader is not None and reader._buffer:
+        buffer = reader._buffer
+        tls._incoming.write(buffer)
+        buffer.clear()

@@ -48,6 +48,8 @@ class Stage:
         _use_public_calls_only()
         if self.variant.loop == "roundelay":
             _bring_own_loop(roundelay.EventLoop)
+            # Our loop makes connections of this class; test_sslproto makes some of its own.
+            asyncio.sslproto.SSLProtocol = roundelay._core.SSLProtocol
 
     def before_each_test(self) -> None:
         """Some modules reset asyncio's policy after each test, which takes our loop out again."""

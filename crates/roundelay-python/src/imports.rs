@@ -175,6 +175,20 @@ names! {
     resume_reading = c"resume_reading";
     write = c"write";
     writelines = c"writelines";
+    call_eof_received = c"_call_eof_received";
+    do_flush = c"_do_flush";
+    do_handshake = c"_do_handshake";
+    do_read = c"_do_read";
+    do_shutdown = c"_do_shutdown";
+    get_app_transport = c"_get_app_transport";
+    max_size = c"max_size";
+    pending = c"pending";
+    process_outgoing = c"_process_outgoing";
+    read = c"read";
+    set_app_protocol = c"_set_app_protocol";
+    sslobj = c"_sslobj";
+    start_shutdown = c"_start_shutdown";
+    write_appdata = c"_write_appdata";
 }
 
 macro_rules! imports {

@@ -29,5 +29,6 @@ mod system;
 mod task;
 mod taskgroup;
 mod timeouts;
+mod tls;
 mod transports;
 mod waiting;

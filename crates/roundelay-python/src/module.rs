@@ -23,6 +23,7 @@ use crate::sync;
 use crate::task;
 use crate::taskgroup;
 use crate::timeouts;
+use crate::tls;
 use crate::transports;
 use crate::waiting;
 use crate::{method, method0, method1};
@@ -90,6 +91,9 @@ fn fill(module: &Ref) -> Result<()> {
     }
     let (name, class) = datagrams::make_type()?;
     add(module, name, &class)?;
+    for (name, class) in tls::make_types()? {
+        add(module, name, &class)?;
+    }
     let group_class = taskgroup::make_type()?;
     let (handle_class, timer_class) = handle::make_types()?;
     let loop_class = eventloop::make_type()?;

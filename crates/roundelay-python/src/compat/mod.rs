@@ -20,6 +20,7 @@ pub mod registry;
 pub mod socket_descriptor;
 mod source;
 pub mod stop_iteration;
+pub mod tls_behaviour;
 pub mod transport_behaviour;
 pub mod unchanged;
 
@@ -144,4 +145,11 @@ unsafe extern "C" {
         function: *mut ffi::PyObject,
         instance: *mut ffi::PyObject,
     ) -> *mut ffi::PyObject;
+
+    /// Gives a `bytes` that nobody else refers to another size; null and an exception if there is no memory for
+    /// it. (Public; not among PyO3's bindings.)
+    pub fn _PyBytes_Resize(
+        bytes: *mut *mut ffi::PyObject,
+        size: ffi::Py_ssize_t,
+    ) -> std::ffi::c_int;
 }

@@ -62,6 +62,16 @@ fn receive_to(fd: BorrowedFd<'_>, scratch: &mut Vec<u8>, most: usize) -> rustix:
     Ok(())
 }
 
+/// The same into `scratch`, which is empty before.
+pub fn receive_raw(socket: &Ref, scratch: &mut Vec<u8>, most: usize) -> Result<Now<()>> {
+    if !is_socket(socket) {
+        let data = call_method(socket, "recv", &integer(most as u64)?)?;
+        return Ok(data.map(|data| scratch.extend_from_slice(content(&data).unwrap_or_default())));
+    }
+    scratch.reserve_exact(most);
+    call(socket, |fd| receive_to(fd, scratch, most))
+}
+
 /// `socket.recv_into(buffer)`
 pub fn receive_into(socket: &Ref, buffer: &Ref) -> Result<Now<usize>> {
     if !is_socket(socket) {

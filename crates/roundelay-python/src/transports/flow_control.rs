@@ -73,7 +73,7 @@ fn shown(slot: &Slot) -> Ref {
 }
 
 /// Keeps the object that was given, and the number that it stands for: any that can be compared will do.
-fn set_limit(slot: &Slot, number: &Cell<f64>, value: Option<&Ref>) -> Result<()> {
+pub fn set_limit(slot: &Slot, number: &Cell<f64>, value: Option<&Ref>) -> Result<()> {
     let value = value.cloned().unwrap_or_else(none);
     number.set(match value.to_f64() {
         Ok(number) => number,

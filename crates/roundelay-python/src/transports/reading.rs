@@ -10,6 +10,7 @@ use crate::native::{
     take_raised, while_handling,
 };
 use crate::system::stream;
+use crate::tls;
 
 use super::fields::{SelectorFields, TransportFields, fields, selector};
 use super::schedule::{in_debug_mode, unwatch, watch};
@@ -19,7 +20,12 @@ pub fn read_ready(transport: &Ref) -> Result<Ref> {
     let own = fields(transport);
     if own.conn_lost.get() == 0 {
         if own.buffered.get() {
-            fill_buffer(transport, own)?;
+            match own.protocol.get() {
+                Some(protocol) if tls::plain(&protocol).is_some() => {
+                    give_ciphertext(transport, own, &protocol)?;
+                }
+                _ => fill_buffer(transport, own)?,
+            }
         } else {
             give_data(transport, own)?;
         }
@@ -77,6 +83,29 @@ fn give_data(transport: &Ref, own: &TransportFields) -> Result<()> {
 
 fn protocol(own: &SelectorFields) -> Ref {
     own.protocol.get().unwrap_or_else(none)
+}
+
+/// One read for a native TLS protocol.
+fn give_ciphertext(transport: &Ref, own: &TransportFields, protocol: &Ref) -> Result<()> {
+    let (Some(socket), Some(event_loop)) = (own.sock.get(), own.event_loop.get()) else {
+        return Ok(());
+    };
+    let state = eventloop::data(&event_loop);
+    let mut scratch = state.scratch.take();
+    let outcome = stream::receive_raw(&socket, &mut scratch, tls::MAX_SIZE);
+    let received = match or_fatal(transport, outcome, READ_FAILED) {
+        Ok(Some(Some(()))) if scratch.is_empty() => end_of_file(transport, own),
+        Ok(Some(Some(()))) => {
+            let outcome = tls::received(protocol, &scratch);
+            let message = "Fatal error: protocol.buffer_updated() call failed.";
+            or_fatal(transport, outcome, message).map(drop)
+        }
+        Ok(_) => Ok(()),
+        Err(raised) => Err(raised),
+    };
+    scratch.clear();
+    state.scratch.replace(scratch);
+    received
 }
 
 /// One read into the buffer of a `BufferedProtocol`.
