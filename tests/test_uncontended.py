@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import os
-import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -14,9 +12,8 @@ from typing import Any
 
 import pytest
 import roundelay
+from support import preloaded
 from support.uncontended import USES, Use, nothing, use_on_a_loop
-
-TESTS = Path(__file__).parent
 
 # After as many rounds, whatever is made once and kept is there.
 ROUNDS_BEFORE = 50
@@ -84,25 +81,11 @@ for name, use in {"nothing": nothing, **USES}.items():
 """
 
 
-@pytest.fixture
-def library_that_counts(tmp_path: Path) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if not sys.platform.startswith("linux") or "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"):
-        pytest.skip("counts the calls of glibc's malloc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    library = tmp_path / "counted_malloc.so"
-    source = TESTS / "support" / "counted_malloc.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-fno-builtin", source, "-o", library], check=True)
-    return library
-
-
-def test_malloc_is_not_called(library_that_counts: Path) -> None:
+def test_malloc_is_not_called(tmp_path: Path) -> None:
     # Without its own allocator the interpreter asks malloc for each object that is in none of its free lists.
     program = subprocess.run(
         [sys.executable, "-c", COUNTING, str(ROUNDS_BEFORE), str(ROUNDS)],
-        env=os.environ
-        | {"LD_PRELOAD": str(library_that_counts), "PYTHONMALLOC": "malloc", "PYTHONPATH": str(TESTS)},
+        env=preloaded.environment(preloaded.build("counted_malloc", tmp_path)) | {"PYTHONMALLOC": "malloc"},
         capture_output=True,
         text=True,
         timeout=50,

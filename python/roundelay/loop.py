@@ -7,6 +7,7 @@ import os
 import selectors
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, compat
@@ -69,6 +70,9 @@ class EventLoop(_core.LoopBase, Transports, _Stock):
 
     # asyncio's own, by signal number.
     _signal_handlers: dict[int, asyncio.Handle]
+    # asyncio's own too: the two ends of the self-pipe.
+    _ssock: Any
+    _csock: Any
 
     def __init__(self, *, clock: Literal["real", "virtual"] = "real") -> None:
         if clock not in ("real", "virtual"):
@@ -80,7 +84,13 @@ class EventLoop(_core.LoopBase, Transports, _Stock):
             raise TypeError(
                 "a subclass that asks for a virtual clock must be called with clock='virtual' itself"
             )
-        _Stock.__init__(self, _Selector(self))  # type: ignore[arg-type]
+        try:
+            _Stock.__init__(self, _Selector(self))  # type: ignore[arg-type]
+        except BaseException:
+            # No descriptors are left for the self-pipe: those of the reactor are given back.
+            self._closed = True
+            self._discard()
+            raise
         self._transports = TransportsByDescriptor(self)
         compat.show_native_tasks()
 
@@ -122,6 +132,15 @@ class EventLoop(_core.LoopBase, Transports, _Stock):
                 await super().shutdown_default_executor(timeout)
         finally:
             self._outside_work -= 1
+
+    def _close_self_pipe(self) -> None:
+        # Whatever close(2) says of one end, it is closed, and the rest has to be closed too.
+        self._remove_reader(self._ssock.fileno())
+        for end in (self._ssock, self._csock):
+            with suppress(OSError):
+                end.close()
+        self._ssock = self._csock = None
+        self._internal_fds -= 1
 
     def close(self) -> None:
         """Close the loop; what is still queued is dropped. The loop must not be running."""

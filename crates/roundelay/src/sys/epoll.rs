@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::reactor::Interest;
 
@@ -155,8 +155,8 @@ impl Bell {
     }
 
     pub(crate) fn ring(&self) {
-        // The only failure is EAGAIN of a full counter, and a full counter wakes the poller as well as one.
-        let _ = rustix::io::write(self.eventfd.as_fd(), &1_u64.to_ne_bytes());
+        // A ring that got lost would be a poller that sleeps on. The only failure is EAGAIN of a full counter, and a full counter wakes the poller as well as one; nothing here sleeps that a signal could interrupt, but asking again costs nothing.
+        let _ = retry_on_intr(|| rustix::io::write(self.eventfd.as_fd(), &1_u64.to_ne_bytes()));
     }
 
     fn silence(&self) {

@@ -1,0 +1,239 @@
+"""Programs that run under injected faults: connections, over protocols, streams and TLS."""
+
+import functools
+import socket
+import ssl
+from typing import Any
+
+from support.fault_registry import program
+from support.fault_scene import (
+    DATA,
+    Scene,
+    Told,
+    ToldByBuffer,
+    echo_client,
+    echo_server,
+    error_name,
+    hurry,
+    receive_all,
+    verdict,
+)
+
+
+@functools.cache
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    from test.test_asyncio import utils
+
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(utils.ONLYCERT, utils.ONLYKEY)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    return server, client
+
+
+# Protocols
+
+
+async def connect(scene: Scene, family: int, protocol: Any, address: Any, **options: Any) -> Any:
+    if family == socket.AF_UNIX:
+        transport, _ = await scene.loop.create_unix_connection(lambda: protocol, address, **options)
+    else:
+        transport, _ = await scene.loop.create_connection(lambda: protocol, *address[:2], **options)
+    return transport
+
+
+async def serve(scene: Scene, family: int, factory: Any, **options: Any) -> tuple[Any, Any]:
+    """A server, and its address."""
+    if family == socket.AF_UNIX:
+        address = str(scene.folder / "server")
+        return await scene.loop.create_unix_server(factory, address, **options), address
+    server = await scene.loop.create_server(factory, "127.0.0.1", 0, **options)
+    return server, server.sockets[0].getsockname()
+
+
+@program("client", Told)
+@program("client over unix", Told, socket.AF_UNIX)
+@program("client with a buffer", ToldByBuffer)
+async def client(scene: Scene, kind: Any, family: int = socket.AF_INET) -> None:
+    listener = scene.listener(family)
+    scene.peer(echo_server, listener)
+    protocol = kind(scene, "protocol")
+    try:
+        transport = await connect(scene, family, protocol, listener.getsockname())
+        transport.set_write_buffer_limits(2000)
+        transport.write(DATA[:1])
+        transport.writelines([DATA[1:1000], bytearray(DATA[1000:2000]), memoryview(DATA[2000:3000])])
+        transport.write(memoryview(DATA)[3000:])
+        await protocol.until(lambda: len(protocol.received) >= len(DATA))
+        if not protocol.ended:
+            transport.write_eof()
+        await protocol.end()
+    finally:
+        scene.tell("protocol", f"received {verdict(bytes(protocol.received))}")
+        scene.release(listener)
+
+
+@program("server", Told)
+@program("server over unix", Told, socket.AF_UNIX)
+@program("server with a buffer", ToldByBuffer)
+async def server(scene: Scene, kind: Any, family: int = socket.AF_INET) -> None:
+    protocols: list[Any] = []
+
+    def factory() -> Any:
+        protocols.append(kind(scene, "protocol", echo=True))
+        return protocols[-1]
+
+    server, address = await serve(scene, family, factory)
+    scene.peer(echo_client, address, family)
+    try:
+        await scene.peers_are_done()
+        for protocol in protocols:
+            if protocol.transport is not None:
+                await protocol.end()
+    finally:
+        server.close()
+    await server.wait_closed()
+
+
+@program("client over TLS")
+async def client_over_tls(scene: Scene) -> None:
+    listener = scene.listener()
+    server_context, client_context = contexts()
+    scene.peer(echo_server, listener, server_context)
+    protocol = Told(scene, "protocol")
+    try:
+        transport = await connect(scene, socket.AF_INET, protocol, listener.getsockname(), ssl=client_context)
+        transport.write(DATA)
+        await protocol.until(lambda: len(protocol.received) >= len(DATA))
+        transport.close()
+        await protocol.end()
+    finally:
+        scene.tell("protocol", f"received {verdict(bytes(protocol.received))}")
+        scene.release(listener)
+
+
+@program("server over TLS")
+async def server_over_tls(scene: Scene) -> None:
+    server_context, client_context = contexts()
+    protocols: list[Told] = []
+
+    def factory() -> Told:
+        protocols.append(Told(scene, "protocol", echo=True))
+        return protocols[-1]
+
+    server, address = await serve(scene, socket.AF_INET, factory, ssl=server_context)
+    scene.peer(echo_client, address, socket.AF_INET, client_context)
+    try:
+        await scene.peers_are_done()
+        for protocol in protocols:
+            if protocol.transport is not None:
+                await protocol.end()
+    finally:
+        server.close()
+    await server.wait_closed()
+
+
+# Streams
+
+
+@program("stream client")
+@program("stream client over TLS", True)
+async def stream_client(scene: Scene, tls: bool = False) -> None:
+    listener = scene.listener()
+    server_context, client_context = contexts() if tls else (None, None)
+    scene.peer(echo_server, listener, server_context)
+    received = bytearray()
+    writer = None
+    try:
+        reader, writer = await scene.aio.open_connection(*listener.getsockname(), ssl=client_context)
+        for piece in (DATA[:1], DATA[1:8], DATA[8:]):
+            writer.write(piece)
+            await writer.drain()
+        received += await reader.readuntil(b".")
+        received += await reader.readexactly(992)
+        if not tls:
+            writer.write_eof()
+        while len(received) < len(DATA):
+            if not (data := await reader.read(10_000)):
+                break
+            received += data
+        scene.tell("reader", f"at its end {await reader.read(1)!r}" if not tls else "done")
+    finally:
+        scene.tell("reader", f"received {verdict(bytes(received))}")
+        scene.release(listener)
+        if writer is not None:
+            writer.close()
+            await writer.wait_closed()
+
+
+@program("stream server")
+@program("stream server over TLS", True)
+async def stream_server(scene: Scene, tls: bool = False) -> None:
+    server_context, client_context = contexts() if tls else (None, None)
+
+    talking = set()  # each to one client
+
+    async def talk(reader: Any, writer: Any) -> None:
+        talking.add(writer)
+        try:
+            while data := await reader.read(10_000):
+                writer.write(data)
+                await writer.drain()
+        except OSError as error:
+            scene.tell("server", error_name(error))
+        finally:
+            writer.close()
+            try:
+                await writer.wait_closed()
+            except OSError as error:
+                scene.tell("server", f"closed: {error_name(error)}")
+            talking.discard(writer)
+
+    server = await scene.aio.start_server(talk, "127.0.0.1", 0, ssl=server_context)
+    scene.peer(echo_client, server.sockets[0].getsockname(), socket.AF_INET, client_context)
+    try:
+        await scene.peers_are_done()
+        while talking:
+            await scene.aio.sleep(0.0005)
+    finally:
+        server.close()
+    await server.wait_closed()
+
+
+@program("start_tls")
+async def start_tls(scene: Scene) -> None:
+    server_context, client_context = contexts()
+    listener = scene.listener()
+
+    def peer(scene: Scene) -> None:
+        with listener:
+            connection, _ = listener.accept()
+        with connection:
+            hurry(connection)
+            with connection.makefile("rb", buffering=0) as plain:
+                question = b""
+                while len(question) < 6 and (data := plain.read(6 - len(question))):
+                    question += data
+            if question != b"secure":
+                return
+            connection.sendall(b"go")
+            with server_context.wrap_socket(connection, server_side=True) as secured:
+                scene.tell("peer", f"received {secured.recv(100)!r}")
+                secured.sendall(b"heard")
+                receive_all(secured)
+
+    scene.peer(peer)
+    writer = None
+    try:
+        reader, writer = await scene.aio.open_connection(*listener.getsockname())
+        writer.write(b"secure")
+        scene.tell("reader", repr(await reader.readexactly(2)))
+        await writer.start_tls(client_context)
+        writer.write(b"password")
+        scene.tell("reader", repr(await reader.readexactly(5)))
+    finally:
+        scene.release(listener)
+        if writer is not None:
+            writer.close()
+            await writer.wait_closed()
