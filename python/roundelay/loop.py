@@ -68,7 +68,32 @@ class EventLoop(_core.LoopBase, Transports, _Stock):
     ``run_in_executor()`` does in other threads is waited for, and takes no virtual time.
     """
 
-    # asyncio's own, by signal number.
+    # What asyncio's loop keeps in the instance's dict, which stays unmade: CPython finds a method of an object
+    # in one step only while the object has no dict (`LOAD_ATTR_METHOD_LAZY_DICT`). Attributes that a program
+    # sets itself make one, and come before the class's as ever.
+    __slots__ = (
+        "_asyncgens",
+        "_asyncgens_shutdown_called",
+        "_clock_resolution",
+        "_coroutine_origin_tracking_enabled",
+        "_coroutine_origin_tracking_saved_depth",
+        "_csock",
+        "_current_handle",
+        "_default_executor",
+        "_exception_handler",
+        "_executor_shutdown_called",
+        "_old_agen_hooks",
+        "_selector",
+        "_signal_handlers",
+        "_ssock",
+        "_timer_cancelled_count",
+        "_transports",
+        "_unix_server_sockets",
+        "_watcher",
+        "slow_callback_duration",
+    )
+
+    # By signal number.
     _signal_handlers: dict[int, asyncio.Handle]
     # asyncio's own too: the two ends of the self-pipe.
     _ssock: Any
