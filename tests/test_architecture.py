@@ -147,7 +147,7 @@ def test_references_are_counted_by_hand_in_few_places() -> None:
 
 def test_nothing_is_imported_while_a_program_runs() -> None:
     # native/call.rs has the function itself.
-    check_only_in(r"(?<!fn )\bimport\(", EXTENSION, "compat/", "imports.rs", "combinators/sleep_call.rs")
+    check_only_in(r"(?<!fn )\bimport\(", EXTENSION, "compat/", "imports.rs", "combinators/sleep_function.rs")
     check_only_in(r"PyImport_", EXTENSION, "native/call.rs")
 
 

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::combinators::{self, create, gather, sleep, sleep_call, sleep_future};
+use crate::combinators::{self, create, gather, sleep, sleep_function, sleep_future};
 use crate::compat::{
     awaitable, awaited_by, behaviour, completion_behaviour, context, current, group_behaviour,
     layout, registry, socket_descriptor, transport_behaviour,
@@ -60,8 +60,9 @@ fn fill(module: &Ref) -> Result<()> {
     awaited_by::probe_words(&future_class)?;
     future::collector_callback::make_type()?;
     gather::make_type(&future_class)?;
-    sleep::make_type(module.getattr(&crate::native::string("_set_result_unless_cancelled")?)?)?;
-    let sleep_function = sleep_call::make_types()?;
+    sleep_future::FINISH.set(module.getattr(&native::string("_set_result_unless_cancelled")?)?);
+    sleep::make_type()?;
+    let sleep_function = sleep_function::make()?;
     coroutine::object::make_type()?;
     coroutine::wrapper::make_type()?;
     coroutine::bound::make_type()?;

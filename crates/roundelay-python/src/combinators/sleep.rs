@@ -1,78 +1,93 @@
-//! A sleep under way.
+//! What `sleep(...)` returns: a coroutine-like object, which is its own iterator.
 //!
-//! On a native loop the iterator yields itself. A native task recognises it and goes into the timers
-//! without a future; for everyone else (asyncio's own tasks, code that drives coroutines by hand) it is
-//! a future-like object, which makes a real future as soon as anything of one is asked for.
+//! Nothing happens before it is awaited; how it goes on from there is in [`super::sleep_course`].
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
 use std::ptr;
 
 use pyo3::ffi;
 
-use crate::eventloop;
-use crate::future;
+use crate::compat::frame::Origin;
 use crate::future::iterator::thrown_exception;
-use crate::imports::names;
-use crate::native::gc::{FreeList, track};
-use crate::native::trampoline::{guard, guard_object};
-use crate::native::types::{TypeBuilder, type_of_class};
-use crate::native::{Args, Raised, Ref, Result, Resumed, Slot, boolean, none, raise, raise_object};
-use crate::statics::{TypeCell, unset};
+use crate::imports::imports;
+use crate::native::gc::{self, FreeList, track};
+use crate::native::trampoline::guard;
+use crate::native::types::{TypeBuilder, WeakList, type_of_class};
+use crate::native::{Args, Ref, Result, Slot, aside, boolean, none, raise, string};
+use crate::statics::{Once, TypeCell, unset};
+use crate::{attribute, method, method0, method1, unary_slot};
 
-use crate::{attribute, method, method0, method1};
+use super::sleep_course::{self, resume};
+use super::sleep_delay::is_plainly_zero;
 
-use super::sleep_delay::{after, is_not_positive, refuse_nan};
-use super::sleep_future::{FINISH, start_timer};
+/// The type of the object.
+pub static SLEEP: TypeCell = unset();
 
-/// The type of the iterator.
-pub static SLEEP_WAIT: TypeCell = unset();
+/// Where asyncio's own function is written, unless somebody had replaced it.
+static ORIGIN: Once<Option<Origin>> = Once::new();
 
 static FREE: FreeList = FreeList::new(300_000);
 
-/// How far a sleep has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How far a sleep has come. One of zero or less is a *pause*: one bare yield.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-enum Stage {
-    /// Not resumed yet; `held` is the delay.
+pub(super) enum Stage {
+    /// Nobody has awaited it; `held` is the delay.
     #[allow(dead_code)] // All zero bytes are this.
     New = 0,
-    /// Yielded `None` or itself; `held` is empty.
-    Yielded = 1,
-    /// Goes through a real future; `held` is a pair of that future's iterator and its timer.
-    Delegated = 2,
+    /// The same of a pause; `held` is empty.
+    NewPause = 1,
+    /// Awaited, and not resumed yet; `held` is the delay.
+    Begun = 2,
+    /// The same of a pause; `held` is empty.
+    BegunPause = 3,
+    /// Yielded itself: it ends at `deadline`. `held` is empty.
+    Sleeping = 4,
+    /// Yielded `None`. `held` is empty.
+    Paused = 5,
+    /// Goes through a real future; `held` is a tuple of that future's iterator, its timer and itself.
+    Delegated = 6,
     /// Over.
-    Done = 3,
+    Done = 7,
 }
 
 #[repr(C)]
-struct SleepWait {
+pub(super) struct Sleep {
     head: ffi::PyObject,
     /// What the sleep gives in the end; empty for `None`.
-    result: Slot,
+    pub result: Slot,
     /// See [`Stage`].
-    held: Slot,
-    /// When the sleep ends, in seconds of the loop's clock.
-    deadline: Cell<f64>,
-    stage: Cell<Stage>,
-    /// `_asyncio_future_blocking`
-    blocking: Cell<bool>,
+    pub held: Slot,
+    /// When the sleep ends, in seconds of the loop's clock; see [`Stage`].
+    pub deadline: Cell<f64>,
+    weak: WeakList,
+    pub stage: Cell<Stage>,
+    /// `_asyncio_future_blocking`, for whoever is no native task and gets the object yielded.
+    pub blocking: Cell<bool>,
 }
 
-fn fields(wait: &Ref) -> &SleepWait {
-    // SAFETY: only called for instances of `SLEEP_WAIT`, which cannot be subclassed.
-    unsafe { &*wait.as_ptr().cast() }
+#[inline]
+pub(super) fn fields(sleep: &Ref) -> &Sleep {
+    // SAFETY: only called for instances of `SLEEP`, which cannot be subclassed.
+    unsafe { &*sleep.as_ptr().cast() }
 }
 
 /// Makes the type.
-pub fn make_type(finish: Ref) -> Result<Ref> {
-    FINISH.set(finish);
-    let class = TypeBuilder::new(c"roundelay.SleepWait", size_of::<SleepWait>())
+pub fn make_type() -> Result<()> {
+    ORIGIN.set(Origin::of(&imports().stock_sleep));
+    let class = TypeBuilder::new(c"roundelay.Sleep", size_of::<Sleep>())
         .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
+        .doc(c"A sleep; await it.")
         .collected(dealloc, traverse, clear)
-        .slot((ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void))
+        .weakly_referable(offset_of!(Sleep, weak))
+        .slot(unary_slot!(Py_am_await, begin))
+        .slot(unary_slot!(Py_tp_iter, iterate))
+        .slot((ffi::Py_am_send, am_send as *mut c_void))
         .slot((ffi::Py_tp_iternext, next as *mut c_void))
-        .slot((ffi::Py_tp_getattro, getattro as *mut c_void))
+        .slot((ffi::Py_tp_finalize, finalize as *mut c_void))
+        .slot((ffi::Py_tp_getattro, sleep_course::getattro as *mut c_void))
         .methods([
             method1!(c"send", send, c"send($self, value, /)\n--\n\n"),
             method!(
@@ -81,232 +96,160 @@ pub fn make_type(finish: Ref) -> Result<Ref> {
                 c"throw($self, type, value=None, traceback=None, /)\n--\n\n"
             ),
             method0!(c"close", close, c"close($self, /)\n--\n\n"),
-            method0!(c"get_loop", get_loop, c"get_loop($self, /)\n--\n\n"),
         ])
-        .attributes([attribute!(
-            c"_asyncio_future_blocking",
-            blocking,
-            set_blocking
-        )])
+        .attributes([
+            attribute!(c"__name__", function_name),
+            attribute!(c"__qualname__", function_name),
+            attribute!(c"cr_running", not_running),
+            attribute!(c"cr_suspended", suspended),
+            attribute!(c"cr_code", code),
+            attribute!(c"cr_frame", frame),
+            attribute!(c"cr_await", nothing),
+            attribute!(c"cr_origin", nothing),
+            sleep_course::blocking_attribute(),
+        ])
         .build(None)?;
-    SLEEP_WAIT.set(type_of_class(&class));
-    Ok(class)
-}
-
-/// A sleep that begins when it is first resumed.
-#[inline]
-pub fn make(delay: Ref, result: Option<Ref>) -> Result<Ref> {
-    // SAFETY: the type is made and this is its size.
-    let wait = unsafe { FREE.allocate(SLEEP_WAIT.get(), size_of::<SleepWait>()) }?;
-    let own = fields(&wait);
-    own.held.set(delay);
-    if let Some(result) = result {
-        own.result.set(result);
-        track(&wait);
-    }
-    Ok(wait)
-}
-
-/// Whether it was resumed and has not ended.
-pub fn is_under_way(wait: &Ref) -> bool {
-    matches!(fields(wait).stage.get(), Stage::Yielded | Stage::Delegated)
-}
-
-/// When the sleep ends, in seconds of the loop's clock.
-#[inline]
-pub fn deadline(wait: &Ref) -> f64 {
-    fields(wait).blocking.set(false);
-    fields(wait).deadline.get()
-}
-
-/// When the sleep ends that `object` is, if it is one under way.
-pub fn ends_at(object: &Ref) -> Option<f64> {
-    (object.is_exact(SLEEP_WAIT.get()) && fields(object).stage.get() == Stage::Yielded)
-        .then(|| fields(object).deadline.get())
-}
-
-/// Resumes the sleep.
-#[inline]
-pub fn resume(wait: &Ref) -> Result<Resumed> {
-    let own = fields(wait);
-    match own.stage.get() {
-        Stage::New => start(wait),
-        Stage::Yielded => {
-            own.stage.set(Stage::Done);
-            Ok(Resumed::Returned(own.result.take().unwrap_or_else(none)))
-        }
-        Stage::Delegated => resume_delegated(wait),
-        Stage::Done => Ok(Resumed::Returned(none())),
-    }
-}
-
-fn start(wait: &Ref) -> Result<Resumed> {
-    let own = fields(wait);
-    let delay = own.held.take().unwrap_or_else(none);
-    own.stage.set(Stage::Yielded);
-    if is_not_positive(&delay)? {
-        return Ok(Resumed::Yielded(none()));
-    }
-    refuse_nan(&delay)?;
-    let Some(event_loop) = eventloop::running()? else {
-        // SAFETY: a static exception class.
-        return raise(unsafe { ffi::PyExc_RuntimeError }, c"no running event loop");
-    };
-    match eventloop::native(&event_loop) {
-        Some(state) if eventloop::is_native(&event_loop) => {
-            eventloop::check_open(state)?;
-            own.deadline.set(after(state, &delay)?.0);
-            own.blocking.set(true);
-            Ok(Resumed::Yielded(wait.clone()))
-        }
-        _ => {
-            let future = event_loop.call_method(&names().create_future, [])?;
-            let result = own.result.get().unwrap_or_else(none);
-            let timer = event_loop.call_method(
-                &names().call_later,
-                [&delay, FINISH.get(), &future, &result],
-            )?;
-            delegate(wait, &future, &timer)?;
-            resume_delegated(wait)
-        }
-    }
-}
-
-/// Sends the rest of the sleep through a real future and its timer.
-fn delegate(wait: &Ref, future: &Ref, timer: &Ref) -> Result<()> {
-    let iterator = future.call_method(&names().iter_await, [])?;
-    let own = fields(wait);
-    own.held
-        .set(crate::native::tuple(&[&iterator, timer, future])?);
-    own.stage.set(Stage::Delegated);
-    track(wait);
+    SLEEP.set(type_of_class(&class));
     Ok(())
 }
 
-/// An item of the tuple that `delegate` keeps: 0 the iterator, 1 the timer, 2 the future.
-fn delegated(wait: &Ref, place: isize) -> Option<Ref> {
-    let held = fields(wait)
-        .held
-        .get()
-        .filter(|_| fields(wait).stage.get() == Stage::Delegated)?;
-    // SAFETY: a tuple of three, by construction.
-    Some(unsafe { Ref::borrowed(ffi::PyTuple_GET_ITEM(held.as_ptr(), place)) })
-}
-
-fn resume_delegated(wait: &Ref) -> Result<Resumed> {
-    let iterator = delegated(wait, 0).expect("in this stage");
-    match iterator.call_method(&names().send, [&none()]) {
-        Ok(value) => Ok(Resumed::Yielded(value)),
-        Err(Raised) => {
-            let raised = crate::native::take_raised();
-            abandon(wait)?;
-            let raised = raised.expect("an error has an exception");
-            // SAFETY: a static exception class.
-            if raised.is_exception_of(unsafe { ffi::PyExc_StopIteration }) {
-                return raised
-                    .getattr(&crate::native::string("value")?)
-                    .map(Resumed::Returned);
-            }
-            raise_object(raised)
-        }
+/// `sleep(delay, result)`
+#[inline]
+pub fn make(delay: &Ref, result: Option<&Ref>) -> Result<Ref> {
+    // SAFETY: the type is made and this is its size.
+    let sleep = unsafe { FREE.allocate(SLEEP.get(), size_of::<Sleep>()) }?;
+    let own = fields(&sleep);
+    if is_plainly_zero(delay) {
+        own.stage.set(Stage::NewPause);
+    } else {
+        own.held.set(delay.clone());
     }
-}
-
-/// Ends the sleep early; a timer that is left is cancelled, as the `finally` of asyncio's sleep does.
-pub fn abandon(wait: &Ref) -> Result<()> {
-    let timer = delegated(wait, 1);
-    let own = fields(wait);
-    own.stage.set(Stage::Done);
-    drop(own.held.take());
-    drop(own.result.take());
-    match timer {
-        Some(timer) => timer.call_method(&names().cancel, []).map(drop),
-        None => Ok(()),
+    if let Some(result) = result.filter(|result| !result.is_none()) {
+        own.result.set(result.clone());
+        track(&sleep);
     }
+    Ok(sleep)
 }
 
-/// Raises `exception` out of the sleep.
-pub fn throw_into(wait: &Ref, exception: Ref) -> Result<Ref> {
-    abandon(wait)?;
-    raise_object(exception)
+/// Whether it was resumed and has not ended.
+fn is_under_way(own: &Sleep) -> bool {
+    matches!(
+        own.stage.get(),
+        Stage::Sleeping | Stage::Paused | Stage::Delegated
+    )
 }
 
-/// A real future and its timer for a sleep that yielded itself to someone who is not a native task.
-fn real_future(wait: &Ref) -> Result<Ref> {
-    if let Some(future) = delegated(wait, 2) {
-        return Ok(future);
+#[cold]
+pub(super) fn already_awaited<T>() -> Result<T> {
+    // SAFETY: a static exception class.
+    raise(
+        unsafe { ffi::PyExc_RuntimeError },
+        c"cannot reuse already awaited coroutine",
+    )
+}
+
+/// `__await__()`
+#[inline]
+fn begin(sleep: &Ref) -> Result<Ref> {
+    let own = fields(sleep);
+    own.stage.set(match own.stage.get() {
+        Stage::New => Stage::Begun,
+        Stage::NewPause => Stage::BegunPause,
+        _ => return already_awaited(),
+    });
+    Ok(sleep.clone())
+}
+
+/// `iter()`, which `yield from` calls: on the object itself in the generators of `types.coroutine`, and on
+/// what `__await__` gave, which is the same object.
+fn iterate(sleep: &Ref) -> Result<Ref> {
+    match fields(sleep).stage.get() {
+        Stage::Begun | Stage::BegunPause => Ok(sleep.clone()),
+        _ => begin(sleep),
     }
-    let event_loop = get_loop(wait)?;
-    let future = future::new_pending(&event_loop)?;
-    let result = fields(wait).result.get().unwrap_or_else(none);
-    let timer = start_timer(&event_loop, fields(wait).deadline.get(), &future, &result)?;
-    delegate(wait, &future, &timer)?;
-    // The yield has happened already: the iterator's next resumption asks for the outcome.
-    future::body(&future).blocking.set(true);
-    Ok(future)
 }
 
 unsafe extern "C" fn next(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
     guard(ptr::null_mut(), || {
-        // SAFETY: the interpreter passes a live iterator.
-        let own = unsafe { Ref::view(&slf) };
-        resume(own)?.into_next()
+        // SAFETY: the interpreter passes a live object.
+        resume(unsafe { Ref::view(&slf) })?.into_next()
     })
 }
 
-fn send(wait: &Ref, _value: &Ref) -> Result<Ref> {
-    resume(wait)?.into_send()
-}
-
-fn throw(wait: &Ref, args: Args<'_>) -> Result<Ref> {
-    let [class, value, traceback] = args.bind("throw", ["type", "value", "traceback"], 3, 1)?;
-    throw_into(
-        wait,
-        thrown_exception(class.expect("required"), value, traceback)?,
-    )
-}
-
-fn close(wait: &Ref) -> Result<Ref> {
-    abandon(wait).map(|()| none())
-}
-
-fn get_loop(_wait: &Ref) -> Result<Ref> {
-    eventloop::current_or_policy()
-}
-
-fn blocking(wait: &Ref) -> Result<Ref> {
-    Ok(boolean(fields(wait).blocking.get()))
-}
-
-fn set_blocking(wait: &Ref, value: Option<&Ref>) -> Result<()> {
-    fields(wait)
-        .blocking
-        .set(value.map_or(Ok(false), Ref::truthy)?);
-    Ok(())
-}
-
-/// Whatever a future has and the iterator has not is asked of the real future.
-unsafe extern "C" fn getattro(
+unsafe extern "C" fn am_send(
     slf: *mut ffi::PyObject,
-    name: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    guard_object(|| {
-        // SAFETY: the interpreter passes live objects.
-        let (wait, name) = unsafe { (Ref::view(&slf), Ref::view(&name)) };
-        // SAFETY: as above; a new reference or null.
-        let own = unsafe { ffi::PyObject_GenericGetAttr(slf, name.as_ptr()) };
-        if !own.is_null() {
-            // SAFETY: a new reference.
-            return Ok(unsafe { Ref::owned(own) });
-        }
-        let yielded = matches!(fields(wait).stage.get(), Stage::Yielded | Stage::Delegated);
-        // SAFETY: a static exception class.
-        if !yielded || unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) } == 0 {
-            return Err(Raised);
-        }
-        drop(crate::native::take_raised());
-        real_future(wait)?.getattr(name)
+    _value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    guard(ffi::PySendResult::PYGEN_ERROR, || {
+        // SAFETY: the interpreter passes a live object, and where it wants the result.
+        unsafe { Ok(resume(Ref::view(&slf))?.into_am_send(result)) }
     })
+}
+
+fn send(sleep: &Ref, _value: &Ref) -> Result<Ref> {
+    resume(sleep)?.into_send()
+}
+
+fn throw(sleep: &Ref, args: Args<'_>) -> Result<Ref> {
+    let [class, value, traceback] = args.bind("throw", ["type", "value", "traceback"], 3, 1)?;
+    let exception = thrown_exception(class.expect("required"), value, traceback)?;
+    if fields(sleep).stage.get() == Stage::Done {
+        return already_awaited();
+    }
+    sleep_course::abandon(sleep)?;
+    crate::native::raise_object(exception)
+}
+
+fn close(sleep: &Ref) -> Result<Ref> {
+    sleep_course::abandon(sleep).map(|()| none())
+}
+
+fn function_name(_: &Ref) -> Result<Ref> {
+    string("sleep")
+}
+
+fn not_running(_: &Ref) -> Result<Ref> {
+    Ok(boolean(false))
+}
+
+fn suspended(sleep: &Ref) -> Result<Ref> {
+    Ok(boolean(is_under_way(fields(sleep))))
+}
+
+fn code(_: &Ref) -> Result<Ref> {
+    Ok(ORIGIN.get().as_ref().map_or_else(none, Origin::code))
+}
+
+fn frame(sleep: &Ref) -> Result<Ref> {
+    let own = fields(sleep);
+    match ORIGIN.get() {
+        Some(origin) if own.stage.get() <= Stage::NewPause || is_under_way(own) => origin.frame(),
+        _ => Ok(none()),
+    }
+}
+
+fn nothing(_: &Ref) -> Result<Ref> {
+    Ok(none())
+}
+
+/// Says that a sleep was never awaited, through the function that says it of coroutines.
+unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: the interpreter passes an object that is alive again for this call.
+        let sleep = unsafe { Ref::view(&slf) };
+        let own = fields(sleep);
+        if own.stage.get() > Stage::NewPause {
+            return Ok(());
+        }
+        aside(|| {
+            if imports().warn_unawaited_coroutine.call([sleep]).is_err() {
+                crate::native::write_unraisable(sleep);
+            }
+        });
+        own.stage.set(Stage::Done);
+        Ok(())
+    });
 }
 
 unsafe extern "C" fn traverse(
@@ -316,31 +259,40 @@ unsafe extern "C" fn traverse(
 ) -> c_int {
     // SAFETY: called by the collector with a live object.
     unsafe {
-        let wait = Ref::view(&slf);
-        let own = fields(wait);
-        crate::native::gc::traverse(wait, [&own.result, &own.held], visit, arg)
+        let sleep = Ref::view(&slf);
+        let own = fields(sleep);
+        gc::traverse(sleep, [&own.result, &own.held], visit, arg)
     }
 }
 
-fn clear_fields(wait: &Ref) {
-    drop(fields(wait).result.take());
-    drop(fields(wait).held.take());
+#[inline(always)]
+fn clear_fields(own: &Sleep) {
+    drop(own.result.take());
+    drop(own.held.take());
 }
 
 unsafe extern "C" fn clear(slf: *mut ffi::PyObject) -> c_int {
     guard(0, || {
         // SAFETY: called by the collector with a live object.
-        clear_fields(unsafe { Ref::view(&slf) });
+        clear_fields(fields(unsafe { Ref::view(&slf) }));
         Ok(0)
     })
 }
 
 unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
-        // SAFETY: called when the last reference is gone; the memory is given back last.
+        // SAFETY: called when the last reference is gone. The finalizer may run Python code, which may
+        // keep the object. The memory is given back last.
         unsafe {
-            ffi::PyObject_GC_UnTrack(slf.cast());
-            clear_fields(Ref::view(&slf));
+            let sleep = Ref::view(&slf);
+            if fields(sleep).stage.get() <= Stage::NewPause
+                && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0
+            {
+                return Ok(());
+            }
+            gc::untrack(sleep);
+            fields(sleep).weak.clear(slf);
+            clear_fields(fields(sleep));
             FREE.recycle(slf);
         }
         Ok(())

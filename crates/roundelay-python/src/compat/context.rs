@@ -10,8 +10,12 @@
 //! The two words this needs (the thread's current context, a context's variables) are found by behaviour
 //! at import. Where they are not found, every task gets a copy.
 
+use std::cell::Cell;
+use std::ptr;
+
 use pyo3::ffi;
 
+use crate::eventloop;
 use crate::native::{Ref, Result, Slot, check, leave_context, raised};
 use crate::statics::{GilCell, TypeCell, unset};
 
@@ -115,18 +119,28 @@ pub fn capture() -> Result<Ref> {
 
 /// Context objects that a loop keeps between steps.
 pub struct Contexts {
-    /// What the last step in shared variables ran in; still entered, because the next step most often wants
-    /// the same. Empty while a step runs, and left before anything but steps and callbacks may run.
+    /// What the last step in shared variables ran in, and the present one does if `running` says so. Still
+    /// entered, because the next step most often wants the same; left before anything but steps and callbacks
+    /// may run.
     entered: Slot,
+    /// The slot of whoever runs in `entered` now, null if nobody does. For comparing: the slot keeps the
+    /// variables, and [`own`] finds out that there is an object around them.
+    running: Cell<*const Slot>,
     /// An object that nobody else holds and that is not entered, for the next step with the same variables.
     spare: Slot,
 }
 
-/// The context that a step or a callback runs in, entered.
-pub struct Current {
-    context: Ref,
-    /// The variables, if the object was made around what others share.
-    vars: Option<Ref>,
+/// How a step or a callback runs.
+pub enum Current {
+    /// In the loop's `entered`, around these variables, which others share.
+    Shared(*mut ffi::PyObject),
+    /// In this object, which is the slot's for as long.
+    Own {
+        /// The object.
+        context: Ref,
+        /// The variables, if the object was made around what others share.
+        vars: Option<Ref>,
+    },
 }
 
 impl Contexts {
@@ -134,28 +148,35 @@ impl Contexts {
     pub const fn new() -> Self {
         Self {
             entered: Slot::empty(),
+            running: Cell::new(ptr::null()),
             spare: Slot::empty(),
         }
     }
 
-    /// Enters the context that `slot` has, and puts the object into it; nothing if it is empty. The slot is
-    /// that of a task or a handle, and holds what [`capture`] gave it.
-    #[inline]
+    /// Enters the context that `slot` has; nothing if it is empty. The slot is that of a task or a handle, and
+    /// holds what [`capture`] gave it.
+    #[inline(always)]
     pub fn enter(&self, slot: &Slot) -> Result<Option<Current>> {
+        let (context, vars) = (self.entered.peek(), slot.peek());
+        // SAFETY: a context that the slot keeps has its variables there. Held here and by the thread: nobody
+        // can have changed it but by being called in it.
+        if !context.is_null()
+            && self.running.get().is_null()
+            && unsafe { *base_word(context, VARS.get()) == vars && ffi::Py_REFCNT(context) == 2 }
+        {
+            self.running.set(slot);
+            return Ok(Some(Current::Shared(vars)));
+        }
+        self.enter_anew(slot)
+    }
+
+    /// Enters a context other than that of the step before.
+    #[cold]
+    fn enter_anew(&self, slot: &Slot) -> Result<Option<Current>> {
         let Some(kept) = slot.take() else {
             return Ok(None);
         };
-        if let Some(context) = self.entered.take() {
-            // Held here and by the thread: nobody can have changed it but by being called in it.
-            if vars_of(&context) == kept.as_ptr() && context.count() == 2 {
-                slot.set(context.clone());
-                return Ok(Some(Current {
-                    context,
-                    vars: Some(kept),
-                }));
-            }
-            self.leave_for_good(context);
-        }
+        self.leave();
         let (context, vars) = if is_vars(&kept) {
             (self.around(&kept)?, Some(kept))
         } else {
@@ -164,13 +185,15 @@ impl Contexts {
         slot.set(context.clone());
         // SAFETY: a live context (or an exception, if it is none).
         check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
-        Ok(Some(Current { context, vars }))
+        Ok(Some(Current::Own { context, vars }))
     }
 
-    /// Leaves what the last step entered. Whatever exception is set survives.
+    /// Leaves what the last step entered, if nothing runs in it now. Whatever exception is set survives.
     #[inline]
     pub fn leave(&self) {
-        if let Some(context) = self.entered.take() {
+        if self.running.get().is_null()
+            && let Some(context) = self.entered.take()
+        {
             self.leave_for_good(context);
         }
     }
@@ -182,12 +205,73 @@ impl Contexts {
         }
     }
 
+    /// Ends the step or callback. `slot` has the shared variables then, unless one was set meanwhile or somebody
+    /// took hold of the object; then the object is the slot's own from now on.
+    #[inline(always)]
+    pub fn end(&self, current: Current, slot: &Slot, failed: bool) {
+        if let Current::Shared(vars) = current {
+            let context = self.entered.peek();
+            // SAFETY: a context that the slot keeps has its variables there. Held here and by the thread; beyond
+            // that there are tokens, and those who asked for the task's context.
+            if !failed
+                && !context.is_null()
+                && slot.peek() == vars
+                && unsafe {
+                    *base_word(context, VARS.get()) == vars && ffi::Py_REFCNT(context) == 2
+                }
+            {
+                self.running.set(ptr::null());
+                return;
+            }
+        }
+        self.end_otherwise(current, slot, failed);
+    }
+
+    #[cold]
+    fn end_otherwise(&self, current: Current, slot: &Slot, failed: bool) {
+        match current {
+            Current::Shared(vars) => {
+                self.running.set(ptr::null());
+                let Some(context) = self.entered.take() else {
+                    return;
+                };
+                let untouched = vars_of(&context) == vars && context.count() == 2;
+                if slot.peek() == vars && !untouched {
+                    slot.set(context.clone());
+                }
+                leave_context(&context, failed);
+            }
+            Current::Own { context, vars } => {
+                if let Some(vars) = vars
+                    && vars_of(&context) == vars.as_ptr()
+                    && slot.peek() == context.as_ptr()
+                    // Held here, by the thread and by the slot.
+                    && context.count() == 3
+                {
+                    slot.set(vars);
+                    if !failed && self.running.get().is_null() && !self.entered.is_some() {
+                        self.entered.set(context);
+                        return;
+                    }
+                }
+                leave_context(&context, failed);
+            }
+        }
+    }
+
     /// A context object with these variables.
     fn around(&self, vars: &Ref) -> Result<Ref> {
         match self.spare.take() {
             Some(context) if vars_of(&context) == vars.as_ptr() => Ok(context),
             _ => around(vars),
         }
+    }
+
+    /// The object in which whoever has this slot runs now.
+    fn running_in(&self, slot: &Slot) -> Option<Ref> {
+        ptr::eq(self.running.get(), slot)
+            .then(|| self.entered.get())
+            .flatten()
     }
 
     /// Lets go of everything, when the loop does. Nothing is entered then.
@@ -215,29 +299,6 @@ impl Contexts {
     }
 }
 
-impl Current {
-    /// Ends the step or callback. `slot` is left with the shared variables again, unless one was set
-    /// meanwhile or somebody took hold of the object; then the object is the slot's own from now on.
-    #[inline]
-    pub fn end(self, slot: &Slot, contexts: &Contexts, failed: bool) {
-        let Self { context, vars } = self;
-        if let Some(vars) = vars
-            && vars_of(&context) == vars.as_ptr()
-            && slot.peek() == context.as_ptr()
-            // Held here, by the thread and by the slot; beyond that there are tokens, and those who asked
-            // for the task's context.
-            && context.count() == 3
-        {
-            slot.set(vars);
-            if !failed {
-                contexts.entered.set(context);
-                return;
-            }
-        }
-        leave_context(&context, failed);
-    }
-}
-
 /// The variables of a context, borrowed.
 #[inline]
 fn vars_of(context: &Ref) -> *mut ffi::PyObject {
@@ -257,15 +318,21 @@ fn around(vars: &Ref) -> Result<Ref> {
     }
 }
 
-/// The task's own context object, made from the variables if need be.
-pub fn own(slot: &Slot) -> Result<Option<Ref>> {
+/// The own context object of a task or handle, made from the variables if need be. `event_loop` is its loop.
+pub fn own(slot: &Slot, event_loop: &Slot) -> Result<Option<Ref>> {
     let Some(kept) = slot.get() else {
         return Ok(None);
     };
     if !is_vars(&kept) {
         return Ok(Some(kept));
     }
-    let context = around(&kept)?;
+    let running = event_loop
+        .get()
+        .and_then(|event_loop| eventloop::native(&event_loop)?.contexts.running_in(slot));
+    let context = match running {
+        Some(context) => context,
+        None => around(&kept)?,
+    };
     slot.set(context.clone());
     Ok(Some(context))
 }

@@ -27,6 +27,14 @@ struct Keys {
     entries: isize,
 }
 
+impl Keys {
+    /// Size of the table, of its indices, and kind of its entries, in one number.
+    #[inline]
+    fn shape(&self) -> u32 {
+        u32::from_ne_bytes([self.log2_size, self.log2_index_bytes, self.kind, 0])
+    }
+}
+
 #[repr(C)]
 struct Entry {
     hash: ffi::Py_hash_t,
@@ -37,13 +45,51 @@ struct Entry {
 /// Whether dicts look as declared above.
 static KNOWN: GilCell<bool> = GilCell::new(false);
 
-/// At which entry a key was found last.
-pub struct Place(GilCell<isize>);
+/// Where a key was found last.
+pub struct Place {
+    /// What the table's `shape` was then, none if there is no such place. As the shape says where entries begin,
+    /// one that is the same makes the offset good.
+    shape: GilCell<u32>,
+    /// At which entry.
+    number: GilCell<isize>,
+    /// How far behind the table's beginning that entry is, in bytes.
+    offset: GilCell<usize>,
+}
+
+/// No table's shape: its indices would take more than there is memory.
+const NOWHERE: u32 = u32::MAX;
 
 impl Place {
     /// A key that was never looked for.
     pub const fn unknown() -> Self {
-        Self(GilCell::new(0))
+        Self {
+            shape: GilCell::new(NOWHERE),
+            number: GilCell::new(0),
+            offset: GilCell::new(0),
+        }
+    }
+
+    /// The entry, if it is there still and of this key.
+    ///
+    /// # Safety
+    /// `dict` is a live dict whose keys are no strings.
+    #[inline]
+    unsafe fn entry(
+        &self,
+        dict: *mut ffi::PyObject,
+        key: *mut ffi::PyObject,
+    ) -> Option<*mut Entry> {
+        // SAFETY: a place is found only where dicts look as declared. A table of the same shape has its entries
+        // at the same place, and those up to the count in its head are in it. (A table that several dicts share
+        // has another shape.)
+        unsafe {
+            let keys = (*dict.cast::<ffi::PyDictObject>()).ma_keys.cast::<Keys>();
+            if (*keys).shape() != self.shape.get() || self.number.get() >= (*keys).entries {
+                return None;
+            }
+            let entry = keys.byte_add(self.offset.get()).cast::<Entry>();
+            ((*entry).key == key && !(*entry).value.is_null()).then_some(entry)
+        }
     }
 
     /// Replaces the value of `key`, and returns what it was; nothing if the key is not where it was last.
@@ -57,15 +103,9 @@ impl Place {
         key: *mut ffi::PyObject,
         value: &Ref,
     ) -> Option<Ref> {
-        if !KNOWN.get() {
-            return None;
-        }
-        // SAFETY: the layout is known. An entry owns its value; none is deleted, for it has one.
+        // SAFETY: by the caller's contract. An entry owns its value; none is deleted, for it has one.
         unsafe {
-            let entry = entry_at(dict, self.0.get())?;
-            if (*entry).key != key || (*entry).value.is_null() {
-                return None;
-            }
+            let entry = self.entry(dict, key)?;
             let previous = std::mem::replace(&mut (*entry).value, value.clone().into_ptr());
             Some(Ref::owned(previous))
         }
@@ -77,15 +117,8 @@ impl Place {
     /// As for [`Place::replace`].
     #[inline]
     pub unsafe fn get(&self, dict: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Ref> {
-        if !KNOWN.get() {
-            return None;
-        }
-        // SAFETY: the layout is known. An entry owns its value.
-        unsafe {
-            let entry = entry_at(dict, self.0.get())?;
-            ((*entry).key == key && !(*entry).value.is_null())
-                .then(|| Ref::borrowed((*entry).value))
-        }
+        // SAFETY: by the caller's contract. An entry owns its value.
+        unsafe { Some(Ref::borrowed((*self.entry(dict, key)?).value)) }
     }
 
     /// Looks where `key` is, for the next time.
@@ -98,13 +131,16 @@ impl Place {
         }
         // SAFETY: the layout is known; the search ends with the entries.
         unsafe {
-            let mut place = 0;
-            while let Some(entry) = entry_at(dict, place) {
+            let keys = (*dict.cast::<ffi::PyDictObject>()).ma_keys.cast::<Keys>();
+            let mut number = 0;
+            while let Some(entry) = entry_at(dict, number) {
                 if (*entry).key == key && !(*entry).value.is_null() {
-                    self.0.set(place);
+                    self.shape.set((*keys).shape());
+                    self.number.set(number);
+                    self.offset.set(entry.byte_offset_from(keys) as usize);
                     return;
                 }
-                place += 1;
+                number += 1;
             }
         }
     }
@@ -114,7 +150,6 @@ impl Place {
 ///
 /// # Safety
 /// `dict` is a live dict, and dicts look as declared above.
-#[inline]
 unsafe fn entry_at(dict: *mut ffi::PyObject, place: isize) -> Option<*mut Entry> {
     // SAFETY: by the caller's contract; entries up to the count in the head are in the table.
     unsafe {

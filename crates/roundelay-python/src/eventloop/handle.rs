@@ -286,7 +286,7 @@ fn cancelled(handle: &Ref) -> Result<Ref> {
 }
 
 fn get_context(handle: &Ref) -> Result<Ref> {
-    Ok(context::own(&body(handle).context)?.unwrap_or_else(none))
+    Ok(context::own(&body(handle).context, &body(handle).event_loop)?.unwrap_or_else(none))
 }
 
 fn callback(handle: &Ref) -> Result<Ref> {

@@ -29,7 +29,9 @@ pub fn run(handle: &Ref, state: &LoopData) -> Result<()> {
         None => match state.contexts.enter(&fields.context) {
             Ok(Some(context)) => {
                 let outcome = call(&callback, args.as_ref(), fields.shape.get());
-                context.end(&fields.context, &state.contexts, outcome.is_err());
+                state
+                    .contexts
+                    .end(context, &fields.context, outcome.is_err());
                 outcome
             }
             Ok(None) => return Ok(()),

@@ -127,7 +127,7 @@ fn run_batch(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn run(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
     match word.kind() {
         Kind::Step => {

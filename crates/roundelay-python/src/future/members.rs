@@ -3,6 +3,7 @@
 
 use pyo3::ffi;
 
+use crate::compat::context;
 use crate::imports::{imports, names};
 use crate::native::{Args, Ref, Result, boolean, integer, list, none, raise, string, tuple};
 use crate::task::wakeup;
@@ -237,8 +238,9 @@ fn callbacks(future: &Ref) -> Result<Ref> {
     for waiter in copies {
         pairs.push(match waiter {
             Waiter::Task(task) => {
-                let context = crate::compat::context::own(&crate::task::body(&task).context)?
-                    .unwrap_or_else(none);
+                let own = crate::task::body(&task);
+                let context = context::own(&own.context, &own.future.event_loop)?;
+                let context = context.unwrap_or_else(none);
                 tuple(&[&wakeup::wakeup(&task)?, &context])?
             }
             Waiter::Collector(collector) => {

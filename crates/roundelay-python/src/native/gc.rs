@@ -26,6 +26,17 @@ pub fn track(object: &Ref) {
     }
 }
 
+/// Ends the tracking of an object that may be tracked.
+#[inline]
+pub fn untrack(object: &Ref) {
+    // SAFETY: as in `track`.
+    unsafe {
+        if object.as_ptr().cast::<usize>().sub(2).read() != 0 {
+            ffi::PyObject_GC_UnTrack(object.as_ptr().cast());
+        }
+    }
+}
+
 /// Memory of finished objects of one exact type, kept for the next ones.
 ///
 /// Access is serialised by the GIL, and no method calls into Python.

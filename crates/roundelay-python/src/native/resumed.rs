@@ -67,10 +67,25 @@ impl Resumed {
     /// Sends into anything that can be awaited, as `yield from` does.
     #[inline]
     pub fn send(iterator: &Ref, value: &Ref) -> Result<Self> {
+        // SAFETY: live objects.
+        unsafe { Self::send_pointer(iterator, value.as_ptr()) }
+    }
+
+    /// The same with `None`, which is not counted for it.
+    #[inline(always)]
+    pub fn send_none(iterator: &Ref) -> Result<Self> {
+        // SAFETY: a static of the interpreter.
+        unsafe { Self::send_pointer(iterator, ffi::Py_None()) }
+    }
+
+    /// # Safety
+    /// `value` is a live object.
+    #[inline(always)]
+    unsafe fn send_pointer(iterator: &Ref, value: *mut ffi::PyObject) -> Result<Self> {
         let mut given = std::ptr::null_mut();
         // SAFETY: live objects; `given` receives a new reference unless the status is an error.
         unsafe {
-            match ffi::PyIter_Send(iterator.as_ptr(), value.as_ptr(), &mut given) {
+            match iter_send(iterator.as_ptr(), value, &mut given) {
                 ffi::PySendResult::PYGEN_NEXT => Ok(Resumed::Yielded(Ref::owned(given))),
                 ffi::PySendResult::PYGEN_RETURN => Ok(Resumed::Returned(Ref::owned(given))),
                 ffi::PySendResult::PYGEN_ERROR => Err(Raised),
@@ -88,5 +103,27 @@ impl Resumed {
         let stop = super::take_raised().ok_or(Raised)?;
         stop.getattr(&super::string("value")?)
             .map(Resumed::Returned)
+    }
+}
+
+/// `PyIter_Send`, whose first case is all that coroutines need, and is made here without the call.
+///
+/// # Safety
+/// As for `PyIter_Send`.
+#[inline(always)]
+unsafe fn iter_send(
+    iterator: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: by the caller's contract; a live object has a type, which outlives the call.
+    unsafe {
+        let methods = (*ffi::Py_TYPE(iterator)).tp_as_async;
+        if !methods.is_null()
+            && let Some(am_send) = (*methods).am_send
+        {
+            return am_send(iterator, value, result);
+        }
+        ffi::PyIter_Send(iterator, value, result)
     }
 }

@@ -40,7 +40,8 @@ pub fn start(task: &Ref) -> Result<()> {
 
 fn registered_step(task: &Ref) -> Result<()> {
     registry::register(task)?;
-    let context = context::own(&body(task).context)?.expect("set by __init__");
+    let context =
+        context::own(&body(task).context, &body(task).future.event_loop)?.expect("set by __init__");
     // SAFETY: a live context.
     crate::native::check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
     let outcome = step(task, None).and_then(|then| resume_elsewhere(task, then));

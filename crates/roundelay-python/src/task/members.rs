@@ -175,7 +175,10 @@ fn get_coro(task: &Ref) -> Result<Ref> {
 
 #[cfg(Py_3_12)]
 fn get_context(task: &Ref) -> Result<Ref> {
-    Ok(crate::compat::context::own(&body(task).context)?.unwrap_or_else(none))
+    Ok(
+        crate::compat::context::own(&body(task).context, &body(task).future.event_loop)?
+            .unwrap_or_else(none),
+    )
 }
 
 fn log_destroy_pending(task: &Ref) -> Result<Ref> {

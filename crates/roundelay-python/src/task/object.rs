@@ -171,7 +171,8 @@ pub fn schedule_step(task: &Ref) -> Result<()> {
         return eventloop::push(&fields.future, Word::step(task.clone()));
     }
     let event_loop = fields.future.event_loop.get().expect("set by __init__");
-    let context = context::own(&fields.context)?.expect("set by __init__");
+    let context =
+        context::own(&fields.context, &fields.future.event_loop)?.expect("set by __init__");
     eventloop::call_soon(&event_loop, false, &wakeup::step(task)?, None, &context)
 }
 

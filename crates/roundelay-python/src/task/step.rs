@@ -10,7 +10,9 @@ use crate::eventloop::{self, LoopData, Word, handle, handle_run};
 use crate::future::{self, State, Waiter, outcome};
 use crate::imports::{imports, names};
 use crate::native::gc::track;
-use crate::native::{Ref, Result, none, raise_object, raise_text, repr, string, take_raised};
+use crate::native::{
+    Raised, Ref, Result, Resumed, none, raise_object, raise_text, repr, take_raised,
+};
 
 use super::body::{Sleeping, body};
 use super::cancel::cancel_any;
@@ -51,7 +53,7 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
         Err(_) => return report(&task, event_loop),
     };
     let then = step(&task, thrown);
-    context.end(&fields.context, &looop.contexts, then.is_err());
+    looop.contexts.end(context, &fields.context, then.is_err());
     let then = match then {
         Ok(then) => then,
         Err(_) => return report(&task, event_loop),
@@ -133,7 +135,8 @@ pub fn resume_elsewhere(task: &Ref, then: Then) -> Result<()> {
         Then::Again => schedule_step(task),
         Then::Park(waited) if body(task).future.native_loop.get() => park(task.clone(), waited),
         Then::Park(waited) => {
-            let context = context::own(&body(task).context)?.unwrap_or_else(none);
+            let context = context::own(&body(task).context, &body(task).future.event_loop)?
+                .unwrap_or_else(none);
             body(task).waiting_on.set(waited.clone());
             track(task);
             let waiter = Waiter::Call(wakeup::wakeup(task)?, context);
@@ -159,7 +162,8 @@ pub fn resume_elsewhere(task: &Ref, then: Then) -> Result<()> {
     }
 }
 
-/// Resumes the coroutine once. The context is entered and the task published.
+/// Resumes the coroutine once. The context is entered, the task published, and it waits for nothing.
+#[inline(always)]
 pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
     let fields = body(task);
     if !fields.future.is_pending() {
@@ -179,7 +183,6 @@ pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
         }
         fields.must_cancel.set(false);
     }
-    drop(fields.waiting_on.take());
     fields.sleeping.set(Sleeping::No);
     let Some(coro) = fields.coro.get() else {
         // SAFETY: a static exception class.
@@ -189,48 +192,26 @@ pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
         );
     };
     match resume(&coro, thrown) {
-        Resumed::Yielded(value) => yielded(task, value),
-        Resumed::Returned(value) => returned(task, value),
-        Resumed::Raised => failed(task),
+        Ok(Resumed::Yielded(value)) => yielded(task, value),
+        Ok(Resumed::Returned(value)) => returned(task, value),
+        Err(Raised) => failed(task),
     }
 }
 
-enum Resumed {
-    Yielded(Ref),
-    Returned(Ref),
-    Raised,
-}
-
-#[inline]
-fn resume(coro: &Ref, thrown: Option<Ref>) -> Resumed {
-    let Some(thrown) = thrown else {
-        let mut value = std::ptr::null_mut();
-        // SAFETY: a live coroutine; `value` receives a new reference unless the status is an error.
-        return unsafe {
-            match ffi::PyIter_Send(coro.as_ptr(), ffi::Py_None(), &mut value) {
-                ffi::PySendResult::PYGEN_NEXT => Resumed::Yielded(Ref::owned(value)),
-                ffi::PySendResult::PYGEN_RETURN => Resumed::Returned(Ref::owned(value)),
-                ffi::PySendResult::PYGEN_ERROR => Resumed::Raised,
-            }
-        };
-    };
-    match coro.call_method(&names().throw, [&thrown]) {
-        Ok(value) => Resumed::Yielded(value),
-        Err(_) => match stop_iteration_value() {
-            Some(value) => Resumed::Returned(value),
-            None => Resumed::Raised,
-        },
+#[inline(always)]
+fn resume(coro: &Ref, thrown: Option<Ref>) -> Result<Resumed> {
+    match thrown {
+        None => Resumed::send_none(coro),
+        Some(thrown) => resume_with(coro, &thrown),
     }
 }
 
-/// The value of the `StopIteration` that is set, which is then cleared.
-fn stop_iteration_value() -> Option<Ref> {
-    // SAFETY: an exception is set; static classes.
-    if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_StopIteration) } == 0 {
-        return None;
+#[cold]
+fn resume_with(coro: &Ref, thrown: &Ref) -> Result<Resumed> {
+    match coro.call_method(&names().throw, [thrown]) {
+        Ok(value) => Ok(Resumed::Yielded(value)),
+        Err(Raised) => Resumed::from_stop_iteration(),
     }
-    let stop = take_raised()?;
-    string("value").and_then(|name| stop.getattr(&name)).ok()
 }
 
 /// The coroutine returned.

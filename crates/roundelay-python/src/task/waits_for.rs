@@ -6,7 +6,7 @@
 use pyo3::ffi;
 
 use crate::combinators::gather::GATHERING;
-use crate::combinators::sleep;
+use crate::combinators::sleep_course;
 use crate::coroutine;
 use crate::eventloop;
 use crate::future;
@@ -116,7 +116,7 @@ fn walk(coroutine: Ref) -> Result<Chain> {
                 }
             }
             awaited
-        } else if let Some(until) = sleep::ends_at(&current) {
+        } else if let Some(until) = sleep_course::ends_at(&current) {
             chain.until = Some(until);
             None
         } else if let Some(awaited) = awaited_by_python(&current)? {

@@ -93,6 +93,7 @@ fn call(stepper: &Ref, args: Args<'_>) -> Result<Ref> {
             .rare()
             .and_then(|rare| rare.throw_next.take())
     };
+    drop(body(&task).waiting_on.take());
     let event_loop = outcome_loop(&task)?;
     current::enter(&event_loop, &task)?;
     let stepped = step::step(&task, thrown).and_then(|then| resume_elsewhere(&task, then));

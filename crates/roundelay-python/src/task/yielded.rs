@@ -3,7 +3,7 @@
 
 use pyo3::ffi;
 
-use crate::combinators::sleep;
+use crate::combinators::{sleep, sleep_course};
 use crate::compat::{awaited_by, context};
 use crate::future::{self, members, outcome};
 use crate::imports::names;
@@ -15,13 +15,17 @@ use super::step::{Then, cancel_now};
 use super::wakeup;
 
 /// The coroutine yielded: decide what it wants.
-#[inline]
+#[inline(always)]
 pub fn yielded(task: &Ref, value: Ref) -> Result<Then> {
     if value.is_none() {
         return Ok(Then::Again);
     }
+    yielded_something(task, value)
+}
+
+fn yielded_something(task: &Ref, value: Ref) -> Result<Then> {
     let fields = body(task);
-    if fields.future.native_loop.get() && value.is_exact(sleep::SLEEP_WAIT.get()) {
+    if fields.future.native_loop.get() && value.is_exact(sleep::SLEEP.get()) {
         return begin_sleep(task, &value);
     }
     if value.is(task) {
@@ -57,7 +61,7 @@ pub fn yielded(task: &Ref, value: Ref) -> Result<Then> {
     Ok(Then::Park(value))
 }
 
-fn begin_sleep(task: &Ref, wait: &Ref) -> Result<Then> {
+fn begin_sleep(task: &Ref, sleep: &Ref) -> Result<Then> {
     let fields = body(task);
     if fields.must_cancel.get() {
         // The sleep's future would be cancelled at once, which queues a step that throws.
@@ -66,7 +70,7 @@ fn begin_sleep(task: &Ref, wait: &Ref) -> Result<Then> {
         fields.future.rare_mut().throw_next.set(error);
         return Ok(Then::Again);
     }
-    Ok(Then::Sleep(sleep::deadline(wait)))
+    Ok(Then::Sleep(sleep_course::deadline(sleep)))
 }
 
 /// Anything that is not exactly one of ours: the documented `_asyncio_future_blocking` protocol.
@@ -104,7 +108,7 @@ fn yielded_foreign(task: &Ref, value: &Ref) -> Result<Then> {
         &crate::native::boolean(false),
     )?;
     let wakeup = wakeup::wakeup(task)?;
-    let context = context::own(&fields.context)?.unwrap_or_else(none);
+    let context = context::own(&fields.context, &fields.future.event_loop)?.unwrap_or_else(none);
     value
         .getattr(&names().add_done_callback)?
         .call_kw([&wakeup], &names().kw_context, &context)?;

@@ -130,7 +130,7 @@ pub fn fire(timeout: &Ref, event_loop: &Ref, state: &LoopData) -> Result<()> {
     let outcome = match state.contexts.enter(&own.context) {
         Ok(Some(context)) => {
             let outcome = expire(timeout);
-            context.end(&own.context, &state.contexts, outcome.is_err());
+            state.contexts.end(context, &own.context, outcome.is_err());
             outcome
         }
         Ok(None) => Ok(()),
