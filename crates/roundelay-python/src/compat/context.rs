@@ -157,17 +157,26 @@ impl Contexts {
     /// holds what [`capture`] gave it.
     #[inline(always)]
     pub fn enter(&self, slot: &Slot) -> Result<Option<Current>> {
-        let (context, vars) = (self.entered.peek(), slot.peek());
-        // SAFETY: a context that the slot keeps has its variables there. Held here and by the thread: nobody
-        // can have changed it but by being called in it.
-        if !context.is_null()
-            && self.running.get().is_null()
-            && unsafe { *base_word(context, VARS.get()) == vars && ffi::Py_REFCNT(context) == 2 }
-        {
+        let vars = slot.peek();
+        if self.running.get().is_null() && self.is_around(vars) {
             self.running.set(slot);
             return Ok(Some(Current::Shared(vars)));
         }
         self.enter_anew(slot)
+    }
+
+    /// Whether there is an `entered`, with these variables, which nobody else has taken hold of.
+    #[inline(always)]
+    fn is_around(&self, vars: *mut ffi::PyObject) -> bool {
+        let context = self.entered.peek();
+        if context.is_null() {
+            return false;
+        }
+        // SAFETY: a live context has its variables there.
+        let (its_vars, count) =
+            unsafe { (*base_word(context, VARS.get()), ffi::Py_REFCNT(context)) };
+        // Held here and by the thread. Beyond that there are tokens, and those who asked for a task's context.
+        its_vars == vars && count == 2
     }
 
     /// Enters a context other than that of the step before.
@@ -210,16 +219,7 @@ impl Contexts {
     #[inline(always)]
     pub fn end(&self, current: Current, slot: &Slot, failed: bool) {
         if let Current::Shared(vars) = current {
-            let context = self.entered.peek();
-            // SAFETY: a context that the slot keeps has its variables there. Held here and by the thread; beyond
-            // that there are tokens, and those who asked for the task's context.
-            if !failed
-                && !context.is_null()
-                && slot.peek() == vars
-                && unsafe {
-                    *base_word(context, VARS.get()) == vars && ffi::Py_REFCNT(context) == 2
-                }
-            {
+            if !failed && slot.peek() == vars && self.is_around(vars) {
                 self.running.set(ptr::null());
                 return;
             }
@@ -232,10 +232,10 @@ impl Contexts {
         match current {
             Current::Shared(vars) => {
                 self.running.set(ptr::null());
+                let untouched = self.is_around(vars);
                 let Some(context) = self.entered.take() else {
                     return;
                 };
-                let untouched = vars_of(&context) == vars && context.count() == 2;
                 if slot.peek() == vars && !untouched {
                     slot.set(context.clone());
                 }
