@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 
 use crate::combinators::{self, create, gather, sleep, sleep_function, sleep_future};
 use crate::compat::{
-    awaitable, awaited_by, behaviour, completion_behaviour, context, current, group_behaviour,
-    layout, registry, socket_descriptor, transport_behaviour,
+    awaitable, awaited_by, behaviour, completion_behaviour, context, current, deque_length,
+    gc_list, group_behaviour, layout, registry, socket_descriptor, transport_behaviour,
 };
 use crate::coroutine;
 use crate::datagrams;
@@ -40,6 +40,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 fn fill(module: &Ref) -> Result<()> {
     imports::fetch()?;
+    gc_list::probe()?;
     layout::probe()?;
     current::probe()?;
     current::probe_running_loop();
@@ -51,6 +52,7 @@ fn fill(module: &Ref) -> Result<()> {
     completion_behaviour::probe()?;
     transport_behaviour::probe()?;
     socket_descriptor::probe()?;
+    deque_length::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
     task::wakeup::make_type()?;

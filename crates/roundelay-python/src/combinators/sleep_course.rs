@@ -12,36 +12,39 @@ use crate::future;
 use crate::imports::names;
 use crate::native::gc::track;
 use crate::native::trampoline::guard_object;
-use crate::native::{Raised, Ref, Result, Resumed, none, raise, take_raised, tuple};
+use crate::native::{Raised, Ref, Result, Resumed, Slot, none, raise, take_raised, tuple};
 
 use super::sleep::{SLEEP, Sleep, Stage, already_awaited, fields};
 use super::sleep_delay::{after, is_not_positive, refuse_nan};
 use super::sleep_future::{FINISH, start_timer};
 
 /// When the sleep ends that `object` is, if it is one under way, in seconds of the loop's clock.
+#[inline]
 pub fn ends_at(object: &Ref) -> Option<f64> {
-    (object.is_exact(SLEEP.get()) && fields(object).stage.get() == Stage::Sleeping)
-        .then(|| fields(object).deadline.get())
+    (object.is_exact(SLEEP.get()))
+        .then(|| fields(object).deadline())
+        .flatten()
 }
 
-/// When the sleep ends that a native task has been yielded, in seconds of the loop's clock.
+/// When the sleep ends that a native task has been yielded; nothing if `object` is something else.
 #[inline]
-pub fn deadline(sleep: &Ref) -> f64 {
-    fields(sleep).blocking.set(false);
-    fields(sleep).deadline.get()
+pub fn yielded_deadline(object: &Ref) -> Option<f64> {
+    let deadline = ends_at(object)?;
+    fields(object).blocking.set(false);
+    Some(deadline)
 }
 
 /// Resumes the sleep, whoever drives it.
 #[inline(always)]
 pub(super) fn resume(sleep: &Ref) -> Result<Resumed> {
     let own = fields(sleep);
-    match own.stage.get() {
+    match own.stage() {
         Stage::BegunPause | Stage::NewPause => {
-            own.stage.set(Stage::Paused);
+            own.enter(Stage::Paused);
             Ok(Resumed::Yielded(none()))
         }
         Stage::Paused | Stage::Sleeping => {
-            own.stage.set(Stage::Done);
+            own.enter(Stage::Done);
             Ok(Resumed::Returned(own.result.take().unwrap_or_else(none)))
         }
         Stage::New | Stage::Begun => start(sleep, own),
@@ -51,11 +54,11 @@ pub(super) fn resume(sleep: &Ref) -> Result<Resumed> {
 }
 
 fn start(sleep: &Ref, own: &Sleep) -> Result<Resumed> {
-    let delay = own.held.take().unwrap_or_else(none);
+    let delay = own.held().and_then(Slot::take).unwrap_or_else(none);
     // Whatever fails below ends the sleep.
-    own.stage.set(Stage::Done);
+    own.enter(Stage::Done);
     if is_not_positive(&delay)? {
-        own.stage.set(Stage::Paused);
+        own.enter(Stage::Paused);
         return Ok(Resumed::Yielded(none()));
     }
     refuse_nan(&delay)?;
@@ -66,9 +69,8 @@ fn start(sleep: &Ref, own: &Sleep) -> Result<Resumed> {
     match eventloop::native(&event_loop) {
         Some(state) if eventloop::is_native(&event_loop) => {
             eventloop::check_open(state)?;
-            own.deadline.set(after(state, &delay)?.0);
+            own.sleep_until(after(state, &delay)?.0);
             own.blocking.set(true);
-            own.stage.set(Stage::Sleeping);
             Ok(Resumed::Yielded(sleep.clone()))
         }
         _ => {
@@ -87,9 +89,12 @@ fn start(sleep: &Ref, own: &Sleep) -> Result<Resumed> {
 /// Sends the rest of the sleep through a real future and its timer.
 fn delegate(sleep: &Ref, future: &Ref, timer: &Ref) -> Result<()> {
     let iterator = future.call_method(&names().iter_await, [])?;
+    let held = tuple(&[&iterator, timer, future])?;
     let own = fields(sleep);
-    own.held.set(tuple(&[&iterator, timer, future])?);
-    own.stage.set(Stage::Delegated);
+    own.enter(Stage::Delegated);
+    if let Some(slot) = own.held() {
+        slot.set(held);
+    }
     track(sleep);
     Ok(())
 }
@@ -97,10 +102,8 @@ fn delegate(sleep: &Ref, future: &Ref, timer: &Ref) -> Result<()> {
 /// An item of the tuple that `delegate` keeps: 0 the iterator, 1 the timer, 2 the future.
 fn delegated(sleep: &Ref, place: isize) -> Option<Ref> {
     let own = fields(sleep);
-    let held = own
-        .held
-        .get()
-        .filter(|_| own.stage.get() == Stage::Delegated)?;
+    let slot = own.held().filter(|_| own.stage() == Stage::Delegated)?;
+    let held = slot.get()?;
     // SAFETY: a tuple of three, by construction.
     Some(unsafe { Ref::borrowed(ffi::PyTuple_GET_ITEM(held.as_ptr(), place)) })
 }
@@ -122,8 +125,8 @@ fn resume_delegated(sleep: &Ref) -> Result<Resumed> {
 pub(super) fn abandon(sleep: &Ref) -> Result<()> {
     let timer = delegated(sleep, 1);
     let own = fields(sleep);
-    own.stage.set(Stage::Done);
-    drop(own.held.take());
+    own.enter(Stage::Done);
+    drop(own.held().and_then(Slot::take));
     drop(own.result.take());
     match timer {
         Some(timer) => timer.call_method(&names().cancel, []).map(drop),
@@ -139,7 +142,8 @@ fn real_future(sleep: &Ref) -> Result<Ref> {
     let event_loop = eventloop::current_or_policy()?;
     let future = future::new_pending(&event_loop)?;
     let result = fields(sleep).result.get().unwrap_or_else(none);
-    let timer = start_timer(&event_loop, fields(sleep).deadline.get(), &future, &result)?;
+    let deadline = fields(sleep).deadline().expect("it sleeps");
+    let timer = start_timer(&event_loop, deadline, &future, &result)?;
     delegate(sleep, &future, &timer)?;
     // The yield has happened already: the iterator's next resumption asks for the outcome.
     future::body(&future).blocking.set(true);
@@ -174,10 +178,7 @@ pub(super) unsafe extern "C" fn getattro(
         let (sleep, name) = unsafe { (Ref::view(&slf), Ref::view(&name)) };
         // SAFETY: as above; a new reference or null.
         let own = unsafe { Ref::owned_or_raised(ffi::PyObject_GenericGetAttr(slf, name.as_ptr())) };
-        let stands_for_future = matches!(
-            fields(sleep).stage.get(),
-            Stage::Sleeping | Stage::Delegated
-        );
+        let stands_for_future = matches!(fields(sleep).stage(), Stage::Sleeping | Stage::Delegated);
         if own.is_ok() || !stands_for_future {
             return own;
         }

@@ -76,7 +76,7 @@ pub fn materialise(task: &Ref) -> Result<Ref> {
     let id = own.timer.get();
     if let Some(word) = state.replace_timer(id, Word::handle(timer.clone())) {
         handle::scheduled(&timer, id);
-        own.sleeping.set(Sleeping::No);
+        own.flags().sleeping.set(Sleeping::No);
         track(task);
         own.waiting_on.set(future.clone());
         future::body(&future)

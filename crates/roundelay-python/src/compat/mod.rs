@@ -8,9 +8,11 @@ pub mod builtin_method;
 pub mod completion_behaviour;
 pub mod context;
 pub mod current;
+pub mod deque_length;
 #[cfg(not(Py_3_14))]
 mod dict_entry;
 pub mod frame;
+pub mod gc_list;
 pub mod group_behaviour;
 pub mod instance_dict;
 pub mod kept_stop;

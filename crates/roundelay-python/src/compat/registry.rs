@@ -31,12 +31,12 @@ mod linked {
     #[inline]
     pub fn register(task: &Ref) -> Result<()> {
         let links = &body(task).links;
-        if body(task).linked.replace(true) {
+        if is_registered(task) {
             return Ok(());
         }
         let older = NEWEST.get();
         links.older.set(older);
-        links.newer.set(null_mut());
+        links.newer.set(task.as_ptr());
         if !older.is_null() {
             // SAFETY: a linked task is alive: it is unlinked before it dies.
             body(unsafe { Ref::view(&older) })
@@ -48,19 +48,31 @@ mod linked {
         Ok(())
     }
 
+    /// Whether the task is in the list.
+    #[inline]
+    pub fn is_registered(task: &Ref) -> bool {
+        !body(task).links.newer.get().is_null()
+    }
+
     /// Unlinks a task that is done or dying.
     #[inline]
     pub fn unregister(task: &Ref) {
         let links = &body(task).links;
-        if !body(task).linked.replace(false) {
+        let (older, newer) = (
+            links.older.replace(null_mut()),
+            links.newer.replace(null_mut()),
+        );
+        if newer.is_null() {
             return;
         }
-        let (older, newer) = (links.older.get(), links.newer.get());
+        let is_newest = newer == task.as_ptr();
         if !older.is_null() {
             // SAFETY: as in `register`.
-            body(unsafe { Ref::view(&older) }).links.newer.set(newer);
+            let older = unsafe { Ref::view(&older) };
+            let newer = if is_newest { older.as_ptr() } else { newer };
+            body(older).links.newer.set(newer);
         }
-        if newer.is_null() {
+        if is_newest {
             NEWEST.set(older);
         } else {
             // SAFETY: as in `register`.
@@ -190,6 +202,12 @@ mod interpreter_list {
         Ok(())
     }
 
+    /// Whether the task is in a list.
+    #[inline]
+    pub fn is_registered(task: &Ref) -> bool {
+        body(task).linked.get()
+    }
+
     /// Unlinks a task that is done or dying. The node itself says whether it is in a list: others may have
     /// registered the task as well, through asyncio's function.
     #[inline]
@@ -225,7 +243,7 @@ mod interpreter_list {
     pub fn number_task(task: &Ref, number: u64) -> Result<()> {
         let number = integer(number)?;
         name_task(task, &number);
-        body(task).name.set(number);
+        body(task).label.set_object(number);
         Ok(())
     }
 

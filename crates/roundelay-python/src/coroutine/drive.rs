@@ -13,7 +13,7 @@ use super::definition::{Flow, Frame, Sent};
 use super::object::{Awaiting, Coroutine, State, fields, finish};
 
 /// `coroutine.send(value)`
-#[inline]
+#[inline(always)]
 pub fn send(coroutine: &Ref, value: &Ref) -> Result<Resumed> {
     let own = fields(coroutine);
     match own.state.get() {
@@ -26,7 +26,7 @@ pub fn send(coroutine: &Ref, value: &Ref) -> Result<Resumed> {
                     c"can't send non-None value to a just-started coroutine",
                 );
             }
-            run(coroutine, own, Sent::Start)
+            start(coroutine, own)
         }
         State::Running => already_executing(),
         State::Closed => already_awaited(),
@@ -61,7 +61,6 @@ pub(super) fn being_awaited<T>() -> Result<T> {
 }
 
 /// Resumes a coroutine that waits for something.
-#[inline]
 fn go_on(coroutine: &Ref, own: &Coroutine, value: &Ref) -> Result<Resumed> {
     let sent = match own.kind.get() {
         Awaiting::Nothing => Sent::Value(none()),
@@ -124,36 +123,59 @@ fn raised() -> Sent {
     Sent::Raised(take_raised().expect("an error has an exception"))
 }
 
-/// Runs the body until it suspends or ends.
-#[inline]
-fn run(coroutine: &Ref, own: &Coroutine, mut sent: Sent) -> Result<Resumed> {
-    let resume = own.definition().resume;
+/// Runs the body from its start. Most end without suspending.
+#[inline(always)]
+fn start(coroutine: &Ref, own: &Coroutine) -> Result<Resumed> {
     own.state.set(State::Running);
+    match (own.definition().resume)(Frame(coroutine), Sent::Start) {
+        Ok(Flow::Return(value)) => {
+            finish(coroutine);
+            Ok(Resumed::Returned(value))
+        }
+        flow => act(coroutine, own, flow),
+    }
+}
+
+/// Runs the body until it suspends or ends.
+fn run(coroutine: &Ref, own: &Coroutine, sent: Sent) -> Result<Resumed> {
+    own.state.set(State::Running);
+    let flow = resume_body(coroutine, own, sent);
+    act(coroutine, own, flow)
+}
+
+#[inline]
+fn resume_body(coroutine: &Ref, own: &Coroutine, sent: Sent) -> Result<Flow> {
+    let resume = own.definition().resume;
+    match sent {
+        // What is raised while the body handles an exception has that one as its context.
+        Sent::Raised(exception) => while_handling(&exception.clone(), || {
+            resume(Frame(coroutine), Sent::Raised(exception))
+        }),
+        sent => resume(Frame(coroutine), sent),
+    }
+}
+
+/// Does what the body wants to be done next, until it suspends or ends.
+fn act(coroutine: &Ref, own: &Coroutine, mut flow: Result<Flow>) -> Result<Resumed> {
     loop {
-        let flow = match sent {
-            // What is raised while the body handles an exception has that one as its context.
-            Sent::Raised(exception) => while_handling(&exception.clone(), || {
-                resume(Frame(coroutine), Sent::Raised(exception))
-            }),
-            sent => resume(Frame(coroutine), sent),
-        };
-        match flow {
+        let sent = match flow {
             Ok(Flow::Await(awaitable)) => match begin_await(own, awaitable) {
                 Ok(value) => return Ok(Resumed::Yielded(value)),
-                Err(outcome) => sent = outcome,
+                Err(outcome) => outcome,
             },
             Ok(Flow::Pause) => {
                 own.kind.set(Awaiting::Nothing);
                 own.state.set(State::Suspended);
                 return Ok(Resumed::Yielded(none()));
             }
-            Ok(Flow::Handled) => sent = Sent::Value(none()),
+            Ok(Flow::Handled) => Sent::Value(none()),
             Ok(Flow::Return(value)) => {
                 finish(coroutine);
                 return Ok(Resumed::Returned(value));
             }
             Err(Raised) => return fail(coroutine),
-        }
+        };
+        flow = resume_body(coroutine, own, sent);
     }
 }
 

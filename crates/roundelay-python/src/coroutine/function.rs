@@ -84,12 +84,21 @@ pub fn mark(class: &Ref) -> Result<()> {
 
 /// The callable for `definition`, in the place of `stock`, asyncio's own function.
 pub fn make(definition: &'static AsyncDef, stock: Ref) -> Result<Ref> {
+    make_called_by(call, definition, stock)
+}
+
+fn make_called_by(
+    entry: ffi::vectorcallfunc,
+    definition: &'static AsyncDef,
+    stock: Ref,
+) -> Result<Ref> {
     debug_assert!(definition.parameters.len() < SLOTS);
+    debug_assert!(definition.positional <= definition.parameters.len());
     if let Some(origin) = Origin::of(&stock) {
         ORIGINS.get().borrow_mut().push((definition, origin));
     }
-    // SAFETY: the type is made, and `call` is of its instances.
-    let function = unsafe { stand_in::allocate(FUNCTION.get(), call, stock) }?;
+    // SAFETY: the type is made, and the entry is of its instances.
+    let function = unsafe { stand_in::allocate(FUNCTION.get(), entry, stock) }?;
     fields(&function).definition.set(definition);
     Ok(function)
 }
@@ -112,7 +121,7 @@ pub fn add_method(class: &Ref, definition: &'static AsyncDef) -> Result<()> {
 /// those that programs use.
 pub fn add_method_over(class: &Ref, definition: &'static AsyncDef, stock: &Ref) -> Result<()> {
     let name = string(definition.name)?;
-    let function = make(definition, stock.getattr(&name)?)?;
+    let function = make_called_by(call_method, definition, stock.getattr(&name)?)?;
     fields(&function).owner.set(type_of_class(class));
     let entered = ["__aenter__", "__aexit__"].contains(&definition.name);
     fields(&function).entered.set(entered);
@@ -135,8 +144,33 @@ unsafe extern "C" fn call(
     })
 }
 
+/// A call of a method. Most have all arguments by position.
+unsafe extern "C" fn call_method(
+    callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    flags: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guard_object(|| {
+        // SAFETY: the interpreter passes one vectorcall of a live callable, whose definition is a static.
+        unsafe {
+            let function = Ref::view(&callable);
+            let (own, count) = (fields(function), ffi::PyVectorcall_NARGS(flags) as usize);
+            let definition = &*own.definition.get();
+            if names.is_null()
+                && count > definition.required
+                && count <= definition.positional + 1
+                && Ref::view(&*args).is_instance(own.owner.get())
+            {
+                let args = std::slice::from_raw_parts(args.cast::<Ref>(), count);
+                return object::make_with(definition, args);
+            }
+            call_with(function, &Args::from_fastcall(args, count, names))
+        }
+    })
+}
+
 /// A call of `function`.
-#[inline]
 pub(super) fn call_with(function: &Ref, args: &Args<'_>) -> Result<Ref> {
     let own = fields(function);
     // SAFETY: set by `make` to a static.
@@ -148,17 +182,6 @@ pub(super) fn call_with(function: &Ref, args: &Args<'_>) -> Result<Ref> {
         };
     }
     let owner = own.owner.get();
-    if let [slf] = args.positional
-        && definition.required == 0
-        && args.no_keywords()
-        && !owner.is_null()
-        && slf.is_instance(owner)
-    {
-        // Most calls are of this form.
-        let coroutine = object::make(definition)?;
-        object::fields(&coroutine).slots(1)[0].set(slf.clone());
-        return Ok(coroutine);
-    }
     let own_arguments = if owner.is_null() {
         Some(args.positional)
     } else {

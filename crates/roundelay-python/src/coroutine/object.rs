@@ -8,7 +8,7 @@ use pyo3::ffi;
 
 use crate::compat::kept_stop;
 use crate::imports::imports;
-use crate::native::gc::{FreeList, track};
+use crate::native::gc::{FreeList, track, untrack};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, WeakList, type_of_class};
 use crate::native::{Ref, Result, Slot, aside, write_unraisable};
@@ -148,7 +148,20 @@ pub fn make(definition: &'static AsyncDef) -> Result<Ref> {
     Ok(coroutine)
 }
 
+/// The same with arguments in its first slots.
+#[inline]
+pub fn make_with(definition: &'static AsyncDef, args: &[Ref]) -> Result<Ref> {
+    let coroutine = make(definition)?;
+    // SAFETY: as in `make`.
+    let own = unsafe { &*coroutine.as_ptr().cast::<Coroutine>() };
+    for (slot, value) in own.slots(args.len()).iter().zip(args) {
+        slot.set(value.clone());
+    }
+    Ok(coroutine)
+}
+
 /// Ends a coroutine: it holds nothing any more.
+#[inline]
 pub fn finish(coroutine: &Ref) {
     let own = fields(coroutine);
     own.state.set(State::Closed);
@@ -156,6 +169,7 @@ pub fn finish(coroutine: &Ref) {
     drop_references(own);
 }
 
+#[inline]
 fn drop_references(own: &Coroutine) {
     // A finalizer that runs meanwhile may fill a slot again.
     for slot in &own.slots[..usize::from(own.used.replace(0))] {
@@ -230,7 +244,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
             if !was_closed && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
                 return Ok(());
             }
-            ffi::PyObject_GC_UnTrack(slf.cast());
+            untrack(Ref::view(&slf));
             own.weak.clear(slf);
             // One that is closed has dropped them already.
             if !was_closed {

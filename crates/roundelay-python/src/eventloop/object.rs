@@ -404,7 +404,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
         // SAFETY: called when the last reference is gone. What is held is let go first, while the
         // state is still whole; the state ends before its memory does.
         unsafe {
-            ffi::PyObject_GC_UnTrack(slf.cast());
+            crate::native::gc::untrack(Ref::view(&slf));
             let state = data(Ref::view(&slf));
             drop(state.task_factory.take());
             state.contexts.clear();

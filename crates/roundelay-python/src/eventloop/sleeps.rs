@@ -17,8 +17,8 @@ use super::word::{Kind, Word};
 /// How far the native sleep of `task` has come, if it is in one.
 pub fn look(task: &Ref) -> Sleeping {
     let fields = body(task);
-    if fields.sleeping.get() != Sleeping::Timer {
-        return fields.sleeping.get();
+    if fields.flags().sleeping.get() != Sleeping::Timer {
+        return fields.flags().sleeping.get();
     }
     let Some(event_loop) = fields.future.event_loop.get() else {
         return Sleeping::No;
@@ -37,11 +37,11 @@ pub fn look(task: &Ref) -> Sleeping {
     if state.due_sleeps.get() > 0 && !state.sleeps_marked.replace(true) {
         mark(state);
     }
-    if fields.sleeping.get() == Sleeping::Timer {
+    if fields.flags().sleeping.get() == Sleeping::Timer {
         // Not in the timers, nor on its way: the step is queued.
-        fields.sleeping.set(Sleeping::No);
+        fields.flags().sleeping.set(Sleeping::No);
     }
-    fields.sleeping.get()
+    fields.flags().sleeping.get()
 }
 
 /// Notes at every task whose sleep is on its way through the ring that it is.
@@ -51,6 +51,7 @@ fn mark(state: &LoopData) {
             let task = word.peek();
             // SAFETY: the word owns the task.
             body(unsafe { Ref::view(&task) })
+                .flags()
                 .sleeping
                 .set(Sleeping::Due);
         }
@@ -83,10 +84,13 @@ pub fn end(state: &LoopData, word: Word) {
 #[cold]
 fn end_marked(state: &LoopData, task: Ref) {
     let fields = body(&task);
-    if fields.stale_wakeups.get() > 0 {
-        fields.stale_wakeups.set(fields.stale_wakeups.get() - 1);
-    } else if fields.sleeping.get() == Sleeping::Due {
-        fields.sleeping.set(Sleeping::No);
+    if fields.flags().stale_wakeups.get() > 0 {
+        fields
+            .flags()
+            .stale_wakeups
+            .set(fields.flags().stale_wakeups.get() - 1);
+    } else if fields.flags().sleeping.get() == Sleeping::Due {
+        fields.flags().sleeping.set(Sleeping::No);
         state.push(Word::step(task));
     }
 }

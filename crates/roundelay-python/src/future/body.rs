@@ -5,6 +5,8 @@ use std::cell::Cell;
 use crate::compat::layout::BODY;
 use crate::native::{Ref, Slot};
 
+use crate::task::TaskFlags;
+
 use super::waiters::WaiterSlot;
 
 /// State of a future. The order is that of `asyncio`'s `_PENDING`, `_CANCELLED`, `_FINISHED`.
@@ -41,6 +43,8 @@ pub struct FutureBody {
     pub log_traceback: Cell<bool>,
     /// The loop is ours, so that callbacks go straight to its ring.
     pub native_loop: Cell<bool>,
+    /// Tasks only. They are here because a future's own fields leave just this room.
+    pub of_task: TaskFlags,
 }
 
 /// Fields that most futures never need; boxed, made on first use, freed with the future.

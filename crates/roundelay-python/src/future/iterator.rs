@@ -249,7 +249,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
             kept_stop::take_back();
-            ffi::PyObject_GC_UnTrack(slf.cast());
+            crate::native::gc::untrack(Ref::view(&slf));
             drop(fields(Ref::view(&slf)).future.take());
             FREE.recycle(slf);
         }

@@ -205,7 +205,7 @@ pub unsafe fn end(
         {
             return;
         }
-        ffi::PyObject_GC_UnTrack(slf.cast());
+        crate::native::gc::untrack(Ref::view(&slf));
         crate::compat::instance_dict::clear_weakrefs(slf);
         clear_more(object);
         body(object).clear();

@@ -15,27 +15,7 @@ unsafe extern "C" {
     fn _PyObject_GC_New(ty: *mut ffi::PyTypeObject) -> *mut ffi::PyObject;
 }
 
-/// Starts tracking the object, unless it is tracked already.
-#[inline]
-pub fn track(object: &Ref) {
-    // SAFETY: objects of types with the collector's flag have its header in front of them; its first word
-    // is not zero while the object is tracked (builds with the GIL).
-    if unsafe { object.as_ptr().cast::<usize>().sub(2).read() } == 0 {
-        // SAFETY: a fully built object of a type with the collector's flag.
-        unsafe { ffi::PyObject_GC_Track(object.as_ptr().cast()) };
-    }
-}
-
-/// Ends the tracking of an object that may be tracked.
-#[inline]
-pub fn untrack(object: &Ref) {
-    // SAFETY: as in `track`.
-    unsafe {
-        if object.as_ptr().cast::<usize>().sub(2).read() != 0 {
-            ffi::PyObject_GC_UnTrack(object.as_ptr().cast());
-        }
-    }
-}
+pub use crate::compat::gc_list::{track, untrack};
 
 /// Memory of finished objects of one exact type, kept for the next ones.
 ///

@@ -6,6 +6,7 @@
 use pyo3::ffi;
 
 use crate::compat::builtin_method::BuiltinMethod;
+use crate::compat::deque_length;
 use crate::imports::{imports, names};
 use crate::native::types::type_of_class;
 use crate::native::{Raised, Ref, Result, check, list};
@@ -41,19 +42,26 @@ fn is_list(container: &Ref) -> bool {
 }
 
 /// `len(container)`
-#[inline]
+#[inline(always)]
 pub fn len(container: &Ref) -> Result<usize> {
+    match deque_length::of(container) {
+        Some(length) => Ok(length),
+        None => len_of_any(container),
+    }
+}
+
+fn len_of_any(container: &Ref) -> Result<usize> {
     // SAFETY: live.
     usize::try_from(unsafe { ffi::PyObject_Size(container.as_ptr()) }).map_err(|_| Raised)
 }
 
 /// `not container`
-#[inline]
+#[inline(always)]
 pub fn is_empty(container: &Ref) -> Result<bool> {
-    if is_deque(container) || is_list(container) {
-        return Ok(len(container)? == 0);
+    match deque_length::of(container) {
+        Some(length) => Ok(length == 0),
+        None => Ok(!container.truthy()?),
     }
-    Ok(!container.truthy()?)
 }
 
 /// Adds an item.

@@ -17,7 +17,7 @@ use super::fields::{Kind, QueueFields, fields, plain_kind, raise_class};
 use super::finished;
 
 /// `self.empty()`
-#[inline]
+#[inline(always)]
 pub fn is_empty(queue: &Ref, kind: Option<Kind>) -> Result<bool> {
     match kind {
         Some(_) => container::is_empty(&fields(queue).container(queue)?),
@@ -26,7 +26,7 @@ pub fn is_empty(queue: &Ref, kind: Option<Kind>) -> Result<bool> {
 }
 
 /// `self.full()`
-#[inline]
+#[inline(always)]
 pub fn is_full(queue: &Ref, kind: Option<Kind>) -> Result<bool> {
     if kind.is_none() {
         return queue.call_method(&names().full, [])?.truthy();
@@ -135,11 +135,19 @@ fn take(queue: &Ref, kind: Option<Kind>) -> Result<Ref> {
 }
 
 /// `self._wakeup_next(waiters)`
-#[inline]
+#[inline(always)]
 pub fn wake_next(queue: &Ref, kind: Option<Kind>, waiters: &Slot) -> Result<()> {
     if kind.is_some() {
+        if waiter_queue::is_nobody(waiters) {
+            return Ok(());
+        }
         return wake_first(waiters);
     }
+    wake_next_by_method(queue, waiters)
+}
+
+#[cold]
+fn wake_next_by_method(queue: &Ref, waiters: &Slot) -> Result<()> {
     let waiters = waiter_queue::as_attribute_always(waiters)?;
     queue
         .call_method(&names().wakeup_next, [&waiters])
@@ -147,11 +155,7 @@ pub fn wake_next(queue: &Ref, kind: Option<Kind>, waiters: &Slot) -> Result<()> 
 }
 
 /// Wakes the first waiter that is not done.
-#[inline]
 pub fn wake_first(waiters: &Slot) -> Result<()> {
-    if waiter_queue::is_nobody(waiters) {
-        return Ok(());
-    }
     while let Some(waiter) = pop(waiters) {
         if !any::is_done(&waiter)? {
             return any::set_result(&waiter, none());

@@ -170,7 +170,7 @@ pub unsafe fn end(
 ) {
     // SAFETY: by the caller's contract. Weak references go before anything else, the memory goes last.
     unsafe {
-        ffi::PyObject_GC_UnTrack(object.cast());
+        crate::native::gc::untrack(Ref::view(&object));
         crate::compat::instance_dict::clear_weakrefs(object);
         for slot in slots {
             drop(slot.take());

@@ -353,7 +353,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
-            ffi::PyObject_GC_UnTrack(slf.cast());
+            crate::native::gc::untrack(Ref::view(&slf));
             drop(view(Ref::view(&slf)).futures.take());
             FREE.recycle(slf);
         }

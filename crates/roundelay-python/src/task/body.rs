@@ -9,6 +9,8 @@ use crate::compat::layout::{BODY, base_words, write_base_word};
 use crate::future::FutureBody;
 use crate::native::{Ref, Slot};
 
+use super::label::Label;
+
 /// Whether, and how far, a task is in a native sleep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -32,10 +34,8 @@ pub struct TaskBody {
     pub context: Slot,
     /// What the task is parked on (`_fut_waiter`); empty while it is queued, sleeping or running.
     pub waiting_on: Slot,
-    /// The name, once it was given or asked for.
-    pub name: Slot,
-    /// The number that the name is made from if none was given.
-    pub number: Cell<u64>,
+    /// Its name, or the number that one is made from.
+    pub label: Label,
     /// Place in the list of all tasks; from 3.14 on the base object has it.
     #[cfg(not(Py_3_14))]
     pub links: Links,
@@ -43,6 +43,13 @@ pub struct TaskBody {
     pub cancel_requests: Cell<u32>,
     /// The timer of a native sleep; meaningful in state [`Sleeping::Timer`] only.
     pub timer: Cell<u32>,
+    /// Whether the task is in the list of all tasks; before 3.14 `links` says so.
+    #[cfg(Py_3_14)]
+    pub linked: Cell<bool>,
+}
+
+/// What takes one byte each. All zero bytes are those of a task whose `__init__` has not run.
+pub struct TaskFlags {
     /// See [`Sleeping`].
     pub sleeping: Cell<Sleeping>,
     /// Entries of the ring for sleeps that were due and then cancelled; each is to be ignored once.
@@ -51,16 +58,14 @@ pub struct TaskBody {
     pub must_cancel: Cell<bool>,
     /// Report the task if it is destroyed while pending.
     pub log_destroy_pending: Cell<bool>,
-    /// Whether the task is in the list of all tasks.
-    pub linked: Cell<bool>,
 }
 
 /// Place in the list of all tasks (up to 3.13; see `compat::registry`).
 #[cfg(not(Py_3_14))]
 pub struct Links {
-    /// The task registered before this one.
+    /// The task registered before this one; null for the oldest.
     pub older: Cell<*mut ffi::PyObject>,
-    /// The task registered after this one.
+    /// The task registered after this one, the task itself for the newest. Null while it is in no list.
     pub newer: Cell<*mut ffi::PyObject>,
 }
 
@@ -70,14 +75,21 @@ impl TaskBody {
     /// # Safety
     /// Called from `tp_traverse` with the collector's arguments.
     pub unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
-        for slot in [&self.coro, &self.context, &self.waiting_on, &self.name] {
+        for slot in [&self.coro, &self.context, &self.waiting_on] {
             // SAFETY: by the caller's contract.
             let status = unsafe { slot.traverse(visit, arg) };
             if status != 0 {
                 return status;
             }
         }
-        0
+        // SAFETY: by the caller's contract.
+        unsafe { self.label.traverse(visit, arg) }
+    }
+
+    /// See [`TaskFlags`].
+    #[inline(always)]
+    pub fn flags(&self) -> &TaskFlags {
+        &self.future.of_task
     }
 }
 
@@ -94,7 +106,7 @@ pub fn clear(task: &Ref) {
     let fields = body(task);
     drop(fields.context.take());
     drop(fields.waiting_on.take());
-    drop(fields.name.take());
+    fields.label.clear();
 }
 
 /// The body of a native task: an instance of the native type or of a subclass.

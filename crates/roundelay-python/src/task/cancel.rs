@@ -32,7 +32,7 @@ pub fn cancel(task: &Ref, message: Option<&Ref>) -> Result<bool> {
         // The task is told through what it waits for.
         return Ok(true);
     }
-    fields.must_cancel.set(true);
+    fields.flags().must_cancel.set(true);
     fields
         .future
         .set_cancel_message(Some(message.cloned().unwrap_or_else(none)));
@@ -49,12 +49,15 @@ fn cancel_sleep(task: &Ref, sleeping: Sleeping, message: Option<&Ref>) -> Result
         .event_loop
         .get()
         .expect("a sleeping task has a loop");
-    fields.sleeping.set(Sleeping::No);
+    fields.flags().sleeping.set(Sleeping::No);
     let owner = if sleeping == Sleeping::Timer {
         let word = eventloop::data(&event_loop).cancel_timer(fields.timer.get());
         word.map_or_else(|| task.clone(), Word::into_object)
     } else {
-        fields.stale_wakeups.set(fields.stale_wakeups.get() + 1);
+        fields
+            .flags()
+            .stale_wakeups
+            .set(fields.flags().stale_wakeups.get() + 1);
         task.clone()
     };
     fields.future.rare_mut().throw_next.set(error);

@@ -100,7 +100,7 @@ pub fn take_cancel_request_back(task: &Ref) -> u32 {
     let requests = fields.cancel_requests.get().saturating_sub(1);
     #[cfg(Py_3_13)]
     if fields.cancel_requests.get() > 0 && requests == 0 {
-        fields.must_cancel.set(false);
+        fields.flags().must_cancel.set(false);
     }
     fields.cancel_requests.set(requests);
     requests
@@ -134,19 +134,15 @@ pub fn repr(task: &Ref) -> Result<Ref> {
 
 /// `get_name()`; a name made from a number is kept once it was asked for.
 pub fn get_name(task: &Ref) -> Result<Ref> {
-    let fields = body(task);
-    // From 3.14 on an unnamed task keeps its number here, see `compat::registry`.
-    // SAFETY: live.
-    let is_text = |name: &Ref| unsafe { ffi::PyUnicode_Check(name.as_ptr()) != 0 };
-    if let Some(name) = fields.name.get().filter(is_text) {
-        return Ok(name);
-    }
-    if fields.number.get() == 0 {
-        return Ok(none());
-    }
-    let name = string(&format!("Task-{}", fields.number.get()))?;
+    let label = &body(task).label;
+    let number = match (label.name(), label.number()) {
+        (Some(name), _) => return Ok(name),
+        (None, Some(number)) => number,
+        (None, None) => return Ok(none()),
+    };
+    let name = string(&format!("Task-{number}"))?;
     crate::compat::registry::name_task(task, &name);
-    fields.name.set(name.clone());
+    label.set_name(name.clone());
     Ok(name)
 }
 
@@ -165,7 +161,7 @@ pub fn assign_name(task: &Ref, name: &Ref) -> Result<()> {
         }
     };
     crate::compat::registry::name_task(task, &name);
-    body(task).name.set(name);
+    body(task).label.set_name(name);
     Ok(())
 }
 
@@ -182,7 +178,7 @@ fn get_context(task: &Ref) -> Result<Ref> {
 }
 
 fn log_destroy_pending(task: &Ref) -> Result<Ref> {
-    Ok(boolean(body(task).log_destroy_pending.get()))
+    Ok(boolean(body(task).flags().log_destroy_pending.get()))
 }
 
 fn set_log_destroy_pending(task: &Ref, value: Option<&Ref>) -> Result<()> {
@@ -193,12 +189,12 @@ fn set_log_destroy_pending(task: &Ref, value: Option<&Ref>) -> Result<()> {
             c"cannot delete attribute",
         );
     };
-    body(task).log_destroy_pending.set(value.truthy()?);
+    body(task).flags().log_destroy_pending.set(value.truthy()?);
     Ok(())
 }
 
 fn must_cancel(task: &Ref) -> Result<Ref> {
-    Ok(boolean(body(task).must_cancel.get()))
+    Ok(boolean(body(task).flags().must_cancel.get()))
 }
 
 /// What the task waits for. A native sleep has no future; whoever asks gets one that stands for it.

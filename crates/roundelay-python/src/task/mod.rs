@@ -3,6 +3,7 @@
 mod body;
 pub mod cancel;
 pub mod eager;
+mod label;
 pub mod members;
 pub mod object;
 pub mod step;
@@ -10,5 +11,5 @@ pub mod waits_for;
 pub mod wakeup;
 mod yielded;
 
-pub use body::{Sleeping, body};
+pub use body::{Sleeping, TaskFlags, body};
 pub use object::{TASK, create};

@@ -120,7 +120,7 @@ fn init(task: &Ref, args: Args<'_>) -> Result<()> {
 fn start(task: &Ref, coro: &Ref, options: Options<'_>) -> Result<()> {
     let fields = body(task);
     if !is_coroutine(coro)? {
-        fields.log_destroy_pending.set(false);
+        fields.flags().log_destroy_pending.set(false);
         // SAFETY: a static exception class.
         return raise_text(
             unsafe { ffi::PyExc_TypeError },
@@ -134,8 +134,8 @@ fn start(task: &Ref, coro: &Ref, options: Options<'_>) -> Result<()> {
     };
     fields.context.set(context);
     drop(fields.waiting_on.take());
-    fields.must_cancel.set(false);
-    fields.log_destroy_pending.set(true);
+    fields.flags().must_cancel.set(false);
+    fields.flags().log_destroy_pending.set(true);
     fields.cancel_requests.set(0);
     fields.coro.set(coro.clone());
     mark_as_task(task);
@@ -150,7 +150,7 @@ fn start(task: &Ref, coro: &Ref, options: Options<'_>) -> Result<()> {
         None => {
             let number = COUNTER.get() + 1;
             COUNTER.set(number);
-            fields.number.set(number);
+            fields.label.set_number(number);
             registry::number_task(task, number)?;
         }
     }
@@ -220,7 +220,7 @@ unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
         let fields = body(task);
         // First of all: a report may keep the task, which nobody should find among the living.
         registry::unregister(task);
-        if fields.future.is_pending() && fields.log_destroy_pending.get() {
+        if fields.future.is_pending() && fields.flags().log_destroy_pending.get() {
             aside(|| {
                 let report = || -> Result<()> {
                     let message = string("Task was destroyed but it is pending!")?;
@@ -242,7 +242,7 @@ unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
 /// Whether the finalizer would do anything.
 fn has_report(task: &Ref) -> bool {
     let fields = body(task);
-    fields.linked.get() || fields.future.is_pending() || fields.future.log_traceback.get()
+    registry::is_registered(task) || fields.future.is_pending() || fields.future.log_traceback.get()
 }
 
 unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
@@ -261,7 +261,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
 /// Sets `_log_destroy_pending` of any future-like object to false.
 pub fn forget_destroy_pending(task: &Ref) -> Result<()> {
     if task.is_exact(TASK.get()) {
-        body(task).log_destroy_pending.set(false);
+        body(task).flags().log_destroy_pending.set(false);
         return Ok(());
     }
     task.setattr(&names().log_destroy_pending, &boolean(false))

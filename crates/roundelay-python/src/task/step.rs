@@ -71,7 +71,7 @@ pub fn run(task: Ref, event_loop: &Ref, looop: &LoopData) -> Result<()> {
             Ok(())
         }
         Then::Sleep(when) => {
-            fields.sleeping.set(Sleeping::Timer);
+            fields.flags().sleeping.set(Sleeping::Timer);
             let timer = &fields.timer as *const Cell<u32>;
             let id = looop.add_timer(when, Word::sleep(task));
             // SAFETY: the timers own the task now, so its fields live on.
@@ -107,7 +107,7 @@ fn park(task: Ref, waited: Ref) -> Result<()> {
     track(&waited);
     let fields = body(&task);
     fields.waiting_on.set(waited.clone());
-    let cancelled = fields.must_cancel.get();
+    let cancelled = fields.flags().must_cancel.get();
     if !cancelled {
         fut.waiters.add(Waiter::Task(task));
         return Ok(());
@@ -119,8 +119,10 @@ fn park(task: Ref, waited: Ref) -> Result<()> {
 /// The task was cancelled during the step that ended in this wait.
 pub fn cancel_now(task: &Ref, waited: &Ref) -> Result<()> {
     let fields = body(task);
-    if fields.must_cancel.get() && cancel_any(waited, fields.future.cancel_message().as_ref())? {
-        fields.must_cancel.set(false);
+    if fields.flags().must_cancel.get()
+        && cancel_any(waited, fields.future.cancel_message().as_ref())?
+    {
+        fields.flags().must_cancel.set(false);
     }
     Ok(())
 }
@@ -156,7 +158,7 @@ pub fn resume_elsewhere(task: &Ref, then: Then) -> Result<()> {
                 .expect("a stepped task has a loop");
             let timer = eventloop::data(&event_loop).add_timer(when, Word::sleep(task.clone()));
             body(task).timer.set(timer);
-            body(task).sleeping.set(Sleeping::Timer);
+            body(task).flags().sleeping.set(Sleeping::Timer);
             Ok(())
         }
     }
@@ -173,7 +175,7 @@ pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
             &format!("__step(): already done: {} {}", repr(task)?, repr(&thrown)?),
         );
     }
-    if fields.must_cancel.get() {
+    if fields.flags().must_cancel.get() {
         let cancelled = imports().cancelled_error.as_ptr();
         if !thrown
             .as_ref()
@@ -181,9 +183,9 @@ pub fn step(task: &Ref, mut thrown: Option<Ref>) -> Result<Then> {
         {
             thrown = Some(outcome::make_cancelled_error(task)?);
         }
-        fields.must_cancel.set(false);
+        fields.flags().must_cancel.set(false);
     }
-    fields.sleeping.set(Sleeping::No);
+    fields.flags().sleeping.set(Sleeping::No);
     let Some(coro) = fields.coro.get() else {
         // SAFETY: a static exception class.
         return raise_text(
@@ -218,9 +220,9 @@ fn resume_with(coro: &Ref, thrown: &Ref) -> Result<Resumed> {
 #[inline]
 fn returned(task: &Ref, value: Ref) -> Result<Then> {
     let fields = body(task);
-    if fields.must_cancel.get() {
+    if fields.flags().must_cancel.get() {
         // Cancelled right before the coroutine ended.
-        fields.must_cancel.set(false);
+        fields.flags().must_cancel.set(false);
         let message = fields.future.cancel_message();
         outcome::cancel(task, message)?;
     } else {

@@ -3,7 +3,7 @@
 
 use pyo3::ffi;
 
-use crate::combinators::{sleep, sleep_course};
+use crate::combinators::sleep_course;
 use crate::compat::{awaited_by, context};
 use crate::future::{self, members, outcome};
 use crate::imports::names;
@@ -25,8 +25,10 @@ pub fn yielded(task: &Ref, value: Ref) -> Result<Then> {
 
 fn yielded_something(task: &Ref, value: Ref) -> Result<Then> {
     let fields = body(task);
-    if fields.future.native_loop.get() && value.is_exact(sleep::SLEEP.get()) {
-        return begin_sleep(task, &value);
+    if fields.future.native_loop.get()
+        && let Some(deadline) = sleep_course::yielded_deadline(&value)
+    {
+        return begin_sleep(task, deadline);
     }
     if value.is(task) {
         return fail_soon(
@@ -61,16 +63,16 @@ fn yielded_something(task: &Ref, value: Ref) -> Result<Then> {
     Ok(Then::Park(value))
 }
 
-fn begin_sleep(task: &Ref, sleep: &Ref) -> Result<Then> {
+fn begin_sleep(task: &Ref, deadline: f64) -> Result<Then> {
     let fields = body(task);
-    if fields.must_cancel.get() {
+    if fields.flags().must_cancel.get() {
         // The sleep's future would be cancelled at once, which queues a step that throws.
-        fields.must_cancel.set(false);
+        fields.flags().must_cancel.set(false);
         let error = outcome::cancelled_error(fields.future.cancel_message().as_ref())?;
         fields.future.rare_mut().throw_next.set(error);
         return Ok(Then::Again);
     }
-    Ok(Then::Sleep(sleep_course::deadline(sleep)))
+    Ok(Then::Sleep(deadline))
 }
 
 /// Anything that is not exactly one of ours: the documented `_asyncio_future_blocking` protocol.

@@ -267,7 +267,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
-            ffi::PyObject_GC_UnTrack(slf.cast());
+            crate::native::gc::untrack(Ref::view(&slf));
             for slot in slots(fields(Ref::view(&slf))) {
                 drop(slot.take());
             }

@@ -180,7 +180,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
     guard((), || {
         // SAFETY: called when the last reference is gone; the memory is given back last.
         unsafe {
-            ffi::PyObject_GC_UnTrack(slf.cast());
+            crate::native::gc::untrack(Ref::view(&slf));
             clear_fields(Ref::view(&slf));
             FREE.recycle(slf);
         }
