@@ -11,7 +11,7 @@ use crate::compat::current;
 use crate::imports::names;
 use crate::native::gc::{generic_alloc, release};
 use crate::native::trampoline::{guard, guard_object};
-use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::types::{TypeBuilder, repeat_methods, type_of_class};
 use crate::native::{Ref, Result, boolean, integer, none};
 use crate::statics::{GilCell, TypeCell, unset};
 
@@ -25,7 +25,7 @@ static LOOP_BASE: TypeCell = unset();
 /// The class `roundelay.EventLoop`, whose instances need no further check.
 static EVENT_LOOP: TypeCell = unset();
 
-/// `LoopBase.call_soon`, to see whether a subclass overrides it.
+/// `EventLoop.call_soon`, to see whether a subclass overrides it.
 static CALL_SOON: GilCell<*mut ffi::PyObject> = GilCell::new(ptr::null_mut());
 
 #[repr(C)]
@@ -46,12 +46,13 @@ pub fn make_type() -> Result<Ref> {
         .attributes(attributes())
         .build(None)?;
     LOOP_BASE.set(type_of_class(&class));
-    CALL_SOON.set(class.getattr(&names().call_soon)?.into_ptr());
     Ok(class)
 }
 
 /// Tells the native code which Python class derives from `LoopBase` for everyday use.
 pub fn register_class(class: &Ref) -> Result<()> {
+    repeat_methods(class, methods())?;
+    CALL_SOON.set(class.getattr(&names().call_soon)?.into_ptr());
     EVENT_LOOP.set(type_of_class(class));
     crate::sockets::prepare(class)?;
     // The class lives as long as the process, like every native type.

@@ -196,6 +196,26 @@ impl TypeBuilder {
     }
 }
 
+/// Gives a class its own copies of methods that it inherits, but for those that it overrides.
+///
+/// The interpreter calls a method of a built-in class without a detour only on instances of exactly the class
+/// that has it.
+pub fn repeat_methods(class: &Ref, methods: Vec<ffi::PyMethodDef>) -> Result<()> {
+    let dict = class.getattr(&super::call::string("__dict__")?)?;
+    for definition in Box::leak(methods.into_boxed_slice()) {
+        // SAFETY: the definition is never freed; live objects.
+        unsafe {
+            let name = CStr::from_ptr(definition.ml_name);
+            if ffi::PyMapping_HasKeyString(dict.as_ptr(), name.as_ptr()) != 0 {
+                continue;
+            }
+            let method = ffi::PyDescr_NewMethod(type_of_class(class), definition);
+            set_type_attribute(class, name, &Ref::owned_or_raised(method)?)?;
+        }
+    }
+    Ok(())
+}
+
 fn same_name(a: *const c_char, b: *const c_char) -> bool {
     // SAFETY: names in our tables are static texts that end with a null byte.
     unsafe { CStr::from_ptr(a) == CStr::from_ptr(b) }
