@@ -166,7 +166,7 @@ pub fn make(delay: &Ref, result: Option<&Ref>) -> Result<Ref> {
     if is_plainly_zero(delay) {
         own.stage.set(Stage::NewPause);
     } else {
-        own.held.set(delay.clone());
+        own.held.fill(delay.clone());
     }
     if let Some(result) = result.filter(|result| !result.is_none()) {
         own.result.set(result.clone());

@@ -119,9 +119,9 @@ pub fn capture() -> Result<Ref> {
 
 /// Context objects that a loop keeps between steps.
 pub struct Contexts {
-    /// What the last step in shared variables ran in, and the present one does if `running` says so. Still
-    /// entered, because the next step most often wants the same; left before anything but steps and callbacks
-    /// may run.
+    /// What the last step ran in, and the present one does if `running` says so: an object around shared
+    /// variables, or somebody's own. Still entered, because the next step most often wants the same; left before
+    /// anything but steps and callbacks may run.
     entered: Slot,
     /// The slot of whoever runs in `entered` now, null if nobody does. For comparing: the slot keeps the
     /// variables, and [`own`] finds out that there is an object around them.
@@ -132,10 +132,11 @@ pub struct Contexts {
 
 /// How a step or a callback runs.
 pub enum Current {
-    /// In the loop's `entered`, around these variables, which others share.
-    Shared(*mut ffi::PyObject),
+    /// In the loop's `entered`, for which the slot has this: the variables in it, which others share, or the
+    /// object itself.
+    Again(*mut ffi::PyObject),
     /// In this object, which is the slot's for as long.
-    Own {
+    Anew {
         /// The object.
         context: Ref,
         /// The variables, if the object was made around what others share.
@@ -157,12 +158,28 @@ impl Contexts {
     /// holds what [`capture`] gave it.
     #[inline(always)]
     pub fn enter(&self, slot: &Slot) -> Result<Option<Current>> {
-        let vars = slot.peek();
-        if self.running.get().is_null() && self.is_around(vars) {
-            self.running.set(slot);
-            return Ok(Some(Current::Shared(vars)));
+        match self.enter_again(slot) {
+            Some(current) => Ok(Some(current)),
+            None => self.enter_anew(slot),
         }
-        self.enter_anew(slot)
+    }
+
+    /// The same, if it is still entered from the step before.
+    #[inline(always)]
+    pub fn enter_again(&self, slot: &Slot) -> Option<Current> {
+        let kept = slot.peek();
+        if self.running.get().is_null() && self.is_for(kept) {
+            self.running.set(slot);
+            return Some(Current::Again(kept));
+        }
+        None
+    }
+
+    /// Whether there is an `entered`, and it is what a slot wants that has `kept`.
+    #[inline(always)]
+    fn is_for(&self, kept: *mut ffi::PyObject) -> bool {
+        let context = self.entered.peek();
+        !context.is_null() && (context == kept || self.is_around(kept))
     }
 
     /// Whether there is an `entered`, with these variables, which nobody else has taken hold of.
@@ -181,7 +198,7 @@ impl Contexts {
 
     /// Enters a context other than that of the step before.
     #[cold]
-    fn enter_anew(&self, slot: &Slot) -> Result<Option<Current>> {
+    pub fn enter_anew(&self, slot: &Slot) -> Result<Option<Current>> {
         let Some(kept) = slot.take() else {
             return Ok(None);
         };
@@ -194,7 +211,7 @@ impl Contexts {
         slot.set(context.clone());
         // SAFETY: a live context (or an exception, if it is none).
         check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
-        Ok(Some(Current::Own { context, vars }))
+        Ok(Some(Current::Anew { context, vars }))
     }
 
     /// Leaves what the last step entered, if nothing runs in it now. Whatever exception is set survives.
@@ -218,11 +235,13 @@ impl Contexts {
     /// took hold of the object; then the object is the slot's own from now on.
     #[inline(always)]
     pub fn end(&self, current: Current, slot: &Slot, failed: bool) {
-        if let Current::Shared(vars) = current {
-            if !failed && slot.peek() == vars && self.is_around(vars) {
-                self.running.set(ptr::null());
-                return;
-            }
+        if let Current::Again(kept) = current
+            && !failed
+            && slot.peek() == kept
+            && self.is_for(kept)
+        {
+            self.running.set(ptr::null());
+            return;
         }
         self.end_otherwise(current, slot, failed);
     }
@@ -230,31 +249,32 @@ impl Contexts {
     #[cold]
     fn end_otherwise(&self, current: Current, slot: &Slot, failed: bool) {
         match current {
-            Current::Shared(vars) => {
+            Current::Again(kept) => {
                 self.running.set(ptr::null());
-                let untouched = self.is_around(vars);
+                let untouched = self.is_for(kept);
                 let Some(context) = self.entered.take() else {
                     return;
                 };
-                if slot.peek() == vars && !untouched {
+                if slot.peek() == kept && !untouched {
                     slot.set(context.clone());
                 }
                 leave_context(&context, failed);
             }
-            Current::Own { context, vars } => {
-                if let Some(vars) = vars
-                    && vars_of(&context) == vars.as_ptr()
-                    && slot.peek() == context.as_ptr()
+            Current::Anew { context, vars } => {
+                let mut again = slot.peek() == context.as_ptr();
+                if let Some(vars) = vars {
                     // Held here, by the thread and by the slot.
-                    && context.count() == 3
-                {
-                    slot.set(vars);
-                    if !failed && self.running.get().is_null() && !self.entered.is_some() {
-                        self.entered.set(context);
-                        return;
+                    again &= vars_of(&context) == vars.as_ptr() && context.count() == 3;
+                    if again {
+                        slot.set(vars);
                     }
                 }
-                leave_context(&context, failed);
+                let is_free = self.running.get().is_null() && !self.entered.is_some();
+                if again && !failed && is_free {
+                    self.entered.set(context);
+                } else {
+                    leave_context(&context, failed);
+                }
             }
         }
     }

@@ -155,7 +155,7 @@ pub fn make_with(definition: &'static AsyncDef, args: &[Ref]) -> Result<Ref> {
     // SAFETY: as in `make`.
     let own = unsafe { &*coroutine.as_ptr().cast::<Coroutine>() };
     for (slot, value) in own.slots(args.len()).iter().zip(args) {
-        slot.set(value.clone());
+        slot.fill(value.clone());
     }
     Ok(coroutine)
 }

@@ -143,6 +143,8 @@ fn builder(name: &'static std::ffi::CStr) -> TypeBuilder {
         ])
 }
 
+/// Fills a fresh handle.
+#[inline(always)]
 fn fill(
     handle: &Ref,
     event_loop: &Ref,
@@ -151,27 +153,27 @@ fn fill(
     context: Option<&Ref>,
 ) -> Result<()> {
     let fields = body(handle);
-    fields.context.set(match context {
+    fields.context.fill(match context {
         Some(context) => context.clone(),
         None => context::capture()?,
     });
-    fields.event_loop.set(event_loop.clone());
-    fields.callback.set(callback.clone());
+    fields.event_loop.fill(event_loop.clone());
+    fields.callback.fill(callback.clone());
     match args {
         Arguments::None => {}
         Arguments::One(only) => {
-            fields.args.set(only);
+            fields.args.fill(only);
             fields.shape.set(1);
         }
         Arguments::Many(many) => {
-            fields.args.set(many);
+            fields.args.fill(many);
             fields.shape.set(2);
         }
     }
     if native(event_loop).is_some_and(|state| state.debug.get()) {
         fields
             .source_traceback
-            .set(imports().extract_stack.call([])?);
+            .fill(imports().extract_stack.call([])?);
     }
     track(handle);
     Ok(())
@@ -205,9 +207,10 @@ pub fn make_timer(
     fill(&handle, event_loop, callback, args, context)?;
     body(&handle).when.set(when);
     // SAFETY: live.
-    body(&handle)
-        .when_given
-        .put(given.filter(|given| unsafe { ffi::PyFloat_CheckExact(given.as_ptr()) == 0 }));
+    let other = given.filter(|given| unsafe { ffi::PyFloat_CheckExact(given.as_ptr()) == 0 });
+    if let Some(other) = other {
+        body(&handle).when_given.fill(other);
+    }
     Ok(handle)
 }
 

@@ -2,7 +2,7 @@
 
 use pyo3::ffi;
 
-use crate::compat::context;
+use crate::compat::context::{self, Current};
 use crate::imports::{imports, names};
 use crate::native::{
     Raised, Ref, Result, Slot, boolean, dict, string, take_raised, text_of, tuple,
@@ -24,35 +24,48 @@ pub fn run(handle: &Ref, state: &LoopData) -> Result<()> {
         return Ok(());
     };
     let args = fields.args.get();
-    let outcome = match foreign_context(&fields.context) {
-        Some(context) => run_by(&context, &callback, args.as_ref(), fields.shape.get()),
-        None => match state.contexts.enter(&fields.context) {
-            Ok(Some(context)) => {
-                let outcome = call(&callback, args.as_ref(), fields.shape.get());
-                state
-                    .contexts
-                    .end(context, &fields.context, outcome.is_err());
-                outcome
-            }
-            Ok(None) => return Ok(()),
-            Err(Raised) => Err(Raised),
-        },
+    let shape = fields.shape.get();
+    let outcome = match enter(&fields.context, state) {
+        Ok(Entered::Context(context)) => {
+            let outcome = call(&callback, args.as_ref(), shape);
+            let failed = outcome.is_err();
+            state.contexts.end(context, &fields.context, failed);
+            outcome
+        }
+        Ok(Entered::Foreign(context)) => run_by(&context, &callback, args.as_ref(), shape),
+        Ok(Entered::Nothing) => Ok(()),
+        Err(Raised) => Err(Raised),
     };
-    match outcome {
-        Ok(()) => Ok(()),
-        Err(Raised) => report(
-            &callback,
-            arguments(handle).ok().as_ref(),
-            Some(handle),
-            fields.event_loop.get().as_ref(),
-        ),
-    }
+    outcome.or_else(|Raised| report_of(handle, &callback))
 }
 
-/// What was given for a context and is none, but has a `run`.
-#[inline]
-fn foreign_context(slot: &Slot) -> Option<Ref> {
-    slot.get().filter(|kept| !context::is_known(kept))
+/// Reports what the callback of a handle raised.
+#[cold]
+fn report_of(handle: &Ref, callback: &Ref) -> Result<()> {
+    let args = arguments(handle).ok();
+    let event_loop = body(handle).event_loop.get();
+    report(callback, args.as_ref(), Some(handle), event_loop.as_ref())
+}
+
+/// What a handle runs in.
+enum Entered {
+    Context(Current),
+    /// What was given for a context and is none, but has a `run`.
+    Foreign(Ref),
+    /// The handle was taken apart.
+    Nothing,
+}
+
+#[inline(always)]
+fn enter(slot: &Slot, state: &LoopData) -> Result<Entered> {
+    if let Some(context) = state.contexts.enter_again(slot) {
+        return Ok(Entered::Context(context));
+    }
+    if let Some(foreign) = slot.get().filter(|kept| !context::is_known(kept)) {
+        return Ok(Entered::Foreign(foreign));
+    }
+    let context = state.contexts.enter_anew(slot)?;
+    Ok(context.map_or(Entered::Nothing, Entered::Context))
 }
 
 /// `context.run(callback, *args)`

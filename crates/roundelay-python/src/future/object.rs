@@ -69,7 +69,7 @@ pub fn new_pending(event_loop: &Ref) -> Result<Ref> {
     // SAFETY: the type is made, `SIZE` is its basic size.
     let future = unsafe { FREE.allocate(FUTURE.get(), SIZE) }?;
     let fut = body(&future);
-    fut.event_loop.set(event_loop.clone());
+    fut.event_loop.fill(event_loop.clone());
     fut.native_loop.set(true);
     if eventloop::data(event_loop).debug.get() {
         remember_source(fut)?;

@@ -215,6 +215,13 @@ impl Slot {
         }
     }
 
+    /// Holds `value` in a slot that is empty, as those of a fresh object are.
+    #[inline]
+    pub fn fill(&self, value: Ref) {
+        debug_assert!(!self.is_some());
+        self.0.set(value.into_ptr());
+    }
+
     /// Holds `value`, or nothing.
     #[inline]
     pub fn put(&self, value: Option<Ref>) {

@@ -66,7 +66,7 @@ pub fn create(event_loop: &Ref, coro: &Ref, options: Options<'_>) -> Result<Ref>
     if eventloop::data(event_loop).debug.get() {
         initialise(&task, Some(event_loop))?;
     } else {
-        body(&task).future.event_loop.set(event_loop.clone());
+        body(&task).future.event_loop.fill(event_loop.clone());
         body(&task).future.native_loop.set(true);
     }
     start(&task, coro, options)?;
