@@ -7,9 +7,6 @@
 
 use pyo3::ffi;
 
-#[cfg(Py_3_13)]
-use crate::native::{Ref, Result};
-#[cfg(not(Py_3_13))]
 use crate::native::{Ref, Result, none, string};
 
 unsafe extern "C" {
@@ -33,6 +30,29 @@ pub fn is_empty(object: &Ref) -> bool {
         dict.is_null() || (*dict).is_null() || ffi::PyDict_Size(*dict) == 0
     }
 }
+
+/// The same for an instance of exactly such a type as [`probe`] was given one of.
+#[inline]
+pub fn is_empty_in_exact(object: &Ref) -> bool {
+    #[cfg(Py_3_13)]
+    if OFFSET.get() != 0 {
+        // SAFETY: found by `probe`, for such instances; a dict or null.
+        let dict = unsafe {
+            *object
+                .as_ptr()
+                .byte_offset(OFFSET.get())
+                .cast::<*mut ffi::PyObject>()
+        };
+        if dict.is_null() {
+            return true;
+        }
+    }
+    is_empty(object)
+}
+
+/// Where such an instance keeps its dict, from the object on in bytes; zero if that is not known.
+#[cfg(Py_3_13)]
+static OFFSET: crate::statics::GilCell<isize> = crate::statics::GilCell::new(0);
 
 /// Whether the object itself has an attribute of this name (a `str`).
 pub fn contains(object: &Ref, name: &Ref) -> bool {
@@ -102,6 +122,19 @@ pub fn probe(object: &Ref) -> Result<()> {
         KNOWN.set((before, between, after) == (Some(true), Some(false), Some(true)));
     }
     #[cfg(Py_3_13)]
-    let _ = object;
+    {
+        // SAFETY: a live object; the pointer is null or points to a dict or null.
+        let place = |object: &Ref| unsafe {
+            let dict = _PyObject_GetDictPtr(object.as_ptr());
+            (!dict.is_null()).then(|| (dict.byte_offset_from(object.as_ptr()), (*dict).is_null()))
+        };
+        let before = place(object);
+        object.setattr(&string("roundelay_probe")?, &none())?;
+        if let (Some((offset, true)), Some((again, false))) = (before, place(object))
+            && offset == again
+        {
+            OFFSET.set(offset);
+        }
+    }
     Ok(())
 }

@@ -65,7 +65,7 @@ pub fn is_empty(container: &Ref) -> Result<bool> {
 }
 
 /// Adds an item.
-#[inline]
+#[inline(always)]
 pub fn put(kind: Kind, container: &Ref, item: &Ref) -> Result<()> {
     match kind {
         Kind::Priority => imports().heappush.call([container, item]).map(drop),
@@ -77,7 +77,7 @@ pub fn put(kind: Kind, container: &Ref, item: &Ref) -> Result<()> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn append(container: &Ref, item: &Ref) -> Result<()> {
     if is_deque(container) {
         // SAFETY: the method of exactly this type takes one argument.
@@ -89,7 +89,7 @@ fn append(container: &Ref, item: &Ref) -> Result<()> {
 }
 
 /// Takes out the item whose turn it is.
-#[inline]
+#[inline(always)]
 pub fn take(kind: Kind, container: &Ref) -> Result<Ref> {
     match kind {
         Kind::Priority => imports().heappop.call([container]),
@@ -98,7 +98,7 @@ pub fn take(kind: Kind, container: &Ref) -> Result<Ref> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn pop_left(container: &Ref) -> Result<Ref> {
     if is_deque(container) {
         // SAFETY: the method of exactly this type takes no argument.

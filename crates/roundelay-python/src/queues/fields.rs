@@ -77,7 +77,7 @@ pub fn plain_kind(queue: &Ref) -> Option<Kind> {
     } else {
         return None;
     };
-    own_attributes::is_empty(queue).then_some(kind)
+    own_attributes::is_empty_in_exact(queue).then_some(kind)
 }
 
 impl QueueFields {
@@ -102,7 +102,7 @@ impl QueueFields {
     }
 
     /// Whether `size` items fill the queue, if that can be said without the object in `maxsize`.
-    #[inline]
+    #[inline(always)]
     pub fn is_full_with(&self, size: impl FnOnce() -> Result<usize>) -> Result<Option<bool>> {
         match self.bound.get() {
             0 => Ok(Some(false)),
@@ -119,7 +119,7 @@ impl QueueFields {
     }
 
     /// The container of the items, or an `AttributeError` as for an object of a Python class.
-    #[inline]
+    #[inline(always)]
     pub fn container(&self, queue: &Ref) -> Result<Ref> {
         self.items
             .get()

@@ -25,9 +25,16 @@ pub fn event(own: &QueueFields) -> Result<Ref> {
 }
 
 /// `self._finished.clear()`
-#[inline]
+#[inline(always)]
 pub fn clear(own: &QueueFields) -> Result<()> {
     own.busy.set(true);
+    if !own.finished.is_some() {
+        return Ok(());
+    }
+    clear_event(own)
+}
+
+fn clear_event(own: &QueueFields) -> Result<()> {
     match own.finished.get() {
         None => Ok(()),
         Some(event) => event.call_method(&names().clear, []).map(drop),

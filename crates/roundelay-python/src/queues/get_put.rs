@@ -42,13 +42,14 @@ pub static JOIN: AsyncDef = AsyncDef {
 fn get(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
     let queue = frame.argument(0);
     let own = fields(&queue);
-    let waiting = frame.slot(1);
     let kind = plain_kind(&queue);
     if let Sent::Raised(exception) = sent {
-        give_up(&queue, kind, &own.getters, waiting, is_empty)?;
+        give_up(&queue, kind, &own.getters, frame.slot(1), is_empty)?;
         return raise_object(exception);
     }
-    drop(waiting.take());
+    if let Sent::Value(_) = sent {
+        drop(frame.slot(1).take());
+    }
     if !is_empty(&queue, kind)? {
         let item = match kind {
             Some(_) => take_out(&queue, kind)?,
@@ -59,25 +60,26 @@ fn get(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
     if own.shut_down.get() && is_empty(&queue, kind)? {
         return raise_shut_down();
     }
-    wait(&queue, &own.event_loop, &own.getters, waiting)
+    wait(&queue, &own.event_loop, &own.getters, frame.slot(1))
 }
 
 /// `put(item)`. Slot 0 is the queue, slot 1 the item, slot 2 the future that is waited for.
 fn put(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
     let queue = frame.argument(0);
     let own = fields(&queue);
-    let waiting = frame.slot(2);
     let kind = plain_kind(&queue);
     if let Sent::Raised(exception) = sent {
-        give_up(&queue, kind, &own.putters, waiting, is_full)?;
+        give_up(&queue, kind, &own.putters, frame.slot(2), is_full)?;
         return raise_object(exception);
     }
-    drop(waiting.take());
+    if let Sent::Value(_) = sent {
+        drop(frame.slot(2).take());
+    }
     if is_full(&queue, kind)? {
         if own.shut_down.get() {
             return raise_shut_down();
         }
-        return wait(&queue, &own.event_loop, &own.putters, waiting);
+        return wait(&queue, &own.event_loop, &own.putters, frame.slot(2));
     }
     let item = frame.argument(1);
     if kind.is_none() {
@@ -105,6 +107,7 @@ fn join(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
 }
 
 /// Stands in line.
+#[inline(never)]
 fn wait(queue: &Ref, event_loop: &Slot, waiters: &Slot, waiting: &Slot) -> Result<Flow> {
     let future = any::create(&loop_bound::get_loop(queue, event_loop)?)?;
     WaiterQueue::of_or_new(waiters)?.push(future.clone());
@@ -113,6 +116,7 @@ fn wait(queue: &Ref, event_loop: &Slot, waiters: &Slot, waiting: &Slot) -> Resul
 }
 
 /// Leaves the line. Who was told that it is its turn, and does not take it, tells the next one.
+#[cold]
 fn give_up(
     queue: &Ref,
     kind: Option<Kind>,

@@ -93,7 +93,7 @@ pub fn put_nowait(queue: &Ref, kind: Option<Kind>, item: &Ref) -> Result<()> {
 }
 
 /// What is left of `put_nowait(item)` once there is known to be room.
-#[inline]
+#[inline(always)]
 pub fn add(queue: &Ref, kind: Option<Kind>, item: &Ref) -> Result<()> {
     let own = fields(queue);
     match kind {
@@ -118,7 +118,7 @@ pub fn get_nowait(queue: &Ref, kind: Option<Kind>) -> Result<Ref> {
 }
 
 /// What is left of `get_nowait()` once there is known to be an item.
-#[inline]
+#[inline(always)]
 pub fn take_out(queue: &Ref, kind: Option<Kind>) -> Result<Ref> {
     let item = take(queue, kind)?;
     wake_next(queue, kind, &fields(queue).putters)?;
@@ -126,7 +126,7 @@ pub fn take_out(queue: &Ref, kind: Option<Kind>) -> Result<Ref> {
 }
 
 /// `self._get()`
-#[inline]
+#[inline(always)]
 fn take(queue: &Ref, kind: Option<Kind>) -> Result<Ref> {
     match kind {
         Some(kind) => container::take(kind, &fields(queue).container(queue)?),
