@@ -97,6 +97,11 @@ pub fn is_known(kept: &Ref) -> bool {
     is_vars(kept) || unsafe { ffi::PyContext_CheckExact(kept.as_ptr()) != 0 }
 }
 
+fn enter_context(context: &Ref) -> Result<()> {
+    // SAFETY: a live context (or an exception, if it is none).
+    check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })
+}
+
 /// What a new task keeps of the current context: its variables, or a copy of it.
 #[inline]
 pub fn capture() -> Result<Ref> {
@@ -135,8 +140,8 @@ pub enum Current {
     /// In the loop's `entered`, for which the slot has this: the variables in it, which others share, or the
     /// object itself.
     Again(*mut ffi::PyObject),
-    /// In this object, which is the slot's for as long.
-    Anew {
+    /// In this object, which is the slot's for as long, while `entered` waits for what runs in it.
+    Nested {
         /// The object.
         context: Ref,
         /// The variables, if the object was made around what others share.
@@ -196,22 +201,41 @@ impl Contexts {
         its_vars == vars && count == 2
     }
 
-    /// Enters a context other than that of the step before.
-    #[cold]
+    /// Enters a context other than that of the step before, with no exception set.
     pub fn enter_anew(&self, slot: &Slot) -> Result<Option<Current>> {
-        let Some(kept) = slot.take() else {
+        let Some(kept) = slot.get() else {
             return Ok(None);
         };
-        self.leave();
+        if !self.running.get().is_null() {
+            return self.enter_nested(slot, kept).map(Some);
+        }
+        if let Some(before) = self.entered.take() {
+            leave_context(&before, false);
+            self.save(before);
+        }
+        let pointer = kept.as_ptr();
+        let context = if is_vars(&kept) {
+            self.around(&kept)?
+        } else {
+            kept
+        };
+        enter_context(&context)?;
+        self.entered.set(context);
+        self.running.set(slot);
+        Ok(Some(Current::Again(pointer)))
+    }
+
+    /// The same inside a step: somebody drives the loop by hand there.
+    #[cold]
+    fn enter_nested(&self, slot: &Slot, kept: Ref) -> Result<Current> {
         let (context, vars) = if is_vars(&kept) {
             (self.around(&kept)?, Some(kept))
         } else {
             (kept, None)
         };
         slot.set(context.clone());
-        // SAFETY: a live context (or an exception, if it is none).
-        check(unsafe { ffi::PyContext_Enter(context.as_ptr()) })?;
-        Ok(Some(Current::Anew { context, vars }))
+        enter_context(&context)?;
+        Ok(Current::Nested { context, vars })
     }
 
     /// Leaves what the last step entered, if nothing runs in it now. Whatever exception is set survives.
@@ -220,12 +244,14 @@ impl Contexts {
         if self.running.get().is_null()
             && let Some(context) = self.entered.take()
         {
-            self.leave_for_good(context);
+            leave_context(&context, raised());
+            self.save(context);
         }
     }
 
-    fn leave_for_good(&self, context: Ref) {
-        leave_context(&context, raised());
+    /// Keeps an object that was left, unless somebody else has it too.
+    #[inline]
+    fn save(&self, context: Ref) {
         if context.count() == 1 {
             self.spare.set(context);
         }
@@ -260,21 +286,16 @@ impl Contexts {
                 }
                 leave_context(&context, failed);
             }
-            Current::Anew { context, vars } => {
-                let mut again = slot.peek() == context.as_ptr();
-                if let Some(vars) = vars {
+            Current::Nested { context, vars } => {
+                if let Some(vars) = vars
+                    && vars_of(&context) == vars.as_ptr()
+                    && slot.peek() == context.as_ptr()
                     // Held here, by the thread and by the slot.
-                    again &= vars_of(&context) == vars.as_ptr() && context.count() == 3;
-                    if again {
-                        slot.set(vars);
-                    }
+                    && context.count() == 3
+                {
+                    slot.set(vars);
                 }
-                let is_free = self.running.get().is_null() && !self.entered.is_some();
-                if again && !failed && is_free {
-                    self.entered.set(context);
-                } else {
-                    leave_context(&context, failed);
-                }
+                leave_context(&context, failed);
             }
         }
     }
