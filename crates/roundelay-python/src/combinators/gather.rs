@@ -116,7 +116,7 @@ pub fn gather(_module: &Ref, args: Args<'_>) -> Result<Ref> {
 /// are done already.
 fn collect(outer: &Ref, arguments: &[Ref]) -> Result<(Vec<Ref>, Vec<Ref>)> {
     let own = body(outer);
-    let mut seen = Seen::for_arguments(arguments)?;
+    let mut seen = Seen::new(arguments.len());
     let mut children: Vec<Ref> = Vec::with_capacity(arguments.len());
     let mut done = Vec::new();
     // From 3.14 on the running loop is the gather's; before, and outside of a loop, the first child's.

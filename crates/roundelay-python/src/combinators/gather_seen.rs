@@ -1,112 +1,101 @@
 //! Telling apart the arguments of one `gather` call: one that is given twice gets one child.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use pyo3::ffi;
 
 use crate::future;
-use crate::native::{Ref, Result};
+use crate::native::{Raised, Ref, Result, check, dict, raised};
 
-/// Pointers are aligned to sixteen bytes; one multiplication spreads them well enough.
-#[derive(Default)]
-pub struct PointerHasher(u64);
+use super::pointer_set::PointerSet;
 
-impl Hasher for PointerHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only pointers are hashed");
-    }
-    fn write_usize(&mut self, value: usize) {
-        self.0 = (value as u64 >> 4)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .rotate_left(20);
-    }
-}
-
-/// Arguments seen so far with the child of each. Coroutines and native futures are told apart by
-/// identity, which is what their `==` means; anything else goes through a dict as in asyncio.
-pub enum Seen<'a> {
-    /// One argument.
+/// The arguments before the present one. Coroutines and native futures are told apart by identity, which is
+/// what their `==` means; from the first one on that is anything else, all go through a dict as in asyncio.
+pub enum Seen {
+    /// There is only one argument.
     None,
+    /// A handful, among which a search is quick.
+    Few,
     /// Many.
-    Pointers(HashSet<usize, BuildHasherDefault<PointerHasher>>),
-    /// A handful.
-    Few(Vec<(&'a Ref, Ref)>),
-    /// Any kind of awaitable.
+    Pointers(PointerSet),
+    /// Any kind of awaitable, with the child of each.
     Dict(Ref),
 }
 
-impl<'a> Seen<'a> {
-    /// The cheapest kind that tells these arguments apart.
-    pub fn for_arguments(arguments: &'a [Ref]) -> Result<Self> {
-        // SAFETY: live.
-        let plain = |argument: &Ref| unsafe {
-            ffi::PyCoro_CheckExact(argument.as_ptr()) != 0 || future::native(argument).is_some()
+impl Seen {
+    /// None yet of so many.
+    pub fn new(count: usize) -> Self {
+        match count {
+            0..=1 => Seen::None,
+            2..=8 => Seen::Few,
+            _ => Seen::Pointers(PointerSet::new()),
+        }
+    }
+
+    /// The child of an argument that is among those `before`, which have these `children`.
+    #[inline]
+    pub fn find(
+        &mut self,
+        argument: &Ref,
+        before: &[Ref],
+        children: &[Ref],
+    ) -> Result<Option<Ref>> {
+        if !is_told_by_identity(argument) {
+            self.become_dict(before, children)?;
+        }
+        let is_new = match self {
+            Seen::None => true,
+            Seen::Few => false,
+            Seen::Pointers(pointers) => pointers.insert(argument.as_ptr()),
+            Seen::Dict(known) => return find_in(known, argument),
         };
-        Ok(match arguments.len() {
-            _ if !arguments.iter().all(plain) => Seen::Dict(crate::native::dict(&[])?),
-            1 => Seen::None,
-            2..=8 => Seen::Few(Vec::new()),
-            many => Seen::Pointers(HashSet::with_capacity_and_hasher(
-                many,
-                BuildHasherDefault::default(),
-            )),
-        })
+        if is_new {
+            return Ok(None);
+        }
+        let place = before.iter().position(|known| known.is(argument));
+        Ok(place.map(|place| children[place].clone()))
     }
 
-    /// The child of an argument that was there before.
+    /// Notes the child of an argument that `find` did not find.
     #[inline]
-    pub fn find(&self, argument: &Ref, before: &[Ref], children: &[Ref]) -> Result<Option<Ref>> {
+    pub fn remember(&self, argument: &Ref, child: &Ref) -> Result<()> {
         match self {
-            Seen::None => Ok(None),
-            Seen::Few(few) => Ok(few
-                .iter()
-                .find(|(known, _)| known.is(argument))
-                .map(|(_, child)| child.clone())),
-            Seen::Pointers(pointers) => {
-                if !pointers.contains(&(argument.as_ptr() as usize)) {
-                    return Ok(None);
-                }
-                let place = before.iter().position(|known| known.is(argument));
-                Ok(place.map(|place| children[place].clone()))
-            }
-            Seen::Dict(known) => {
-                // SAFETY: live; what the dict returns is borrowed and counted at once.
-                let child =
-                    unsafe { ffi::PyDict_GetItemWithError(known.as_ptr(), argument.as_ptr()) };
-                if child.is_null() {
-                    return if crate::native::raised() {
-                        Err(crate::native::Raised)
-                    } else {
-                        Ok(None)
-                    };
-                }
-                // SAFETY: as above.
-                Ok(Some(unsafe { Ref::borrowed(child) }))
-            }
+            Seen::Dict(known) => put_into(known, argument, child),
+            _ => Ok(()),
         }
     }
 
-    #[inline]
-    /// Notes the child of an argument.
-    pub fn remember(&mut self, argument: &'a Ref, child: &Ref) -> Result<()> {
-        match self {
-            Seen::None => Ok(()),
-            Seen::Few(few) => {
-                few.push((argument, child.clone()));
-                Ok(())
-            }
-            Seen::Pointers(pointers) => {
-                pointers.insert(argument.as_ptr() as usize);
-                Ok(())
-            }
-            // SAFETY: all live.
-            Seen::Dict(known) => crate::native::check(unsafe {
-                ffi::PyDict_SetItem(known.as_ptr(), argument.as_ptr(), child.as_ptr())
-            }),
+    /// Goes on with a dict.
+    #[cold]
+    fn become_dict(&mut self, before: &[Ref], children: &[Ref]) -> Result<()> {
+        if let Seen::Dict(_) = self {
+            return Ok(());
+        }
+        let known = dict(&[])?;
+        for (argument, child) in before.iter().zip(children) {
+            put_into(&known, argument, child)?;
+        }
+        *self = Seen::Dict(known);
+        Ok(())
+    }
+}
+
+#[inline]
+fn is_told_by_identity(argument: &Ref) -> bool {
+    // SAFETY: live.
+    unsafe { ffi::PyCoro_CheckExact(argument.as_ptr()) != 0 || future::native(argument).is_some() }
+}
+
+fn find_in(known: &Ref, argument: &Ref) -> Result<Option<Ref>> {
+    // SAFETY: live; what the dict returns is borrowed and counted at once.
+    unsafe {
+        let child = ffi::PyDict_GetItemWithError(known.as_ptr(), argument.as_ptr());
+        if !child.is_null() {
+            return Ok(Some(Ref::borrowed(child)));
         }
     }
+    if raised() { Err(Raised) } else { Ok(None) }
+}
+
+fn put_into(known: &Ref, argument: &Ref, child: &Ref) -> Result<()> {
+    // SAFETY: all live.
+    check(unsafe { ffi::PyDict_SetItem(known.as_ptr(), argument.as_ptr(), child.as_ptr()) })
 }

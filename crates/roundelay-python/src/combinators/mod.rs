@@ -5,6 +5,7 @@ pub mod create;
 pub mod gather;
 mod gather_outcome;
 mod gather_seen;
+mod pointer_set;
 pub mod shield;
 pub mod shield_link;
 pub mod sleep;
