@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +62,11 @@ def start(
     )
     if stdin is not None:
         assert process.stdin is not None
-        process.stdin.write(stdin)
-        process.stdin.close()
+        # On a busy machine a program that reads nothing may have ended by now.
+        with suppress(BrokenPipeError):
+            process.stdin.write(stdin)
+        with suppress(BrokenPipeError):
+            process.stdin.close()
         process.stdin = None
     return process
 
