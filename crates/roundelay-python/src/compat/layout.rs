@@ -4,6 +4,9 @@
 //! A native object is `[base: _asyncio.Task or _asyncio.Future, all zero][our body]`. The body of both
 //! kinds starts at the same offset, so that "a future or a task" needs no case distinction.
 
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+
 use pyo3::ffi;
 
 use crate::imports::imports;
@@ -22,7 +25,8 @@ pub const BODY: usize = 144;
 #[cfg(Py_3_14)]
 pub const BODY: usize = 168;
 
-/// Offsets of base words, zero where a word was not found.
+/// Offsets of base words, zero where a word was not found. The first three own a reference in every task that
+/// was initialised.
 #[derive(Clone, Copy, Default)]
 pub struct BaseWords {
     /// The coroutine: `Task.get_coro` called unbound counts a reference to it without looking.
@@ -184,18 +188,67 @@ impl Specimen {
     }
 }
 
-/// Writes a borrowed pointer into a base word that was found, for C code that reads it unasked.
+/// Puts an object into a base word that was found, for C code that reads it unasked. The word owns its
+/// reference: `asyncio.Task.get_name(task)` and others replace it, and drop what was there.
+#[inline]
+pub fn set_base_word(task: &Ref, offset: usize, value: &Ref) {
+    if offset != 0 {
+        // SAFETY: the offset lies within the base of every native task.
+        let word = unsafe { &mut *base_word(task.as_ptr(), offset) };
+        let old = std::mem::replace(word, value.clone().into_ptr());
+        if !old.is_null() {
+            // SAFETY: the word owned it and no longer does.
+            drop(unsafe { Ref::owned(old) });
+        }
+    }
+}
+
+impl BaseWords {
+    /// Those that own a reference in a task.
+    #[inline]
+    fn owning(&self) -> [usize; 3] {
+        [self.coro, self.context, self.name]
+    }
+}
+
+/// Visits what the base words refer to.
 ///
 /// # Safety
-/// `object` is a native task; `value` outlives the word or is replaced before it dies.
+/// Called from `tp_traverse` of a native task.
 #[inline]
-pub unsafe fn write_base_word(
-    object: *mut ffi::PyObject,
-    offset: usize,
-    value: *mut ffi::PyObject,
-) {
-    if offset != 0 {
-        // SAFETY: the offset lies within the base object.
-        unsafe { *base_word(object, offset) = value }
+pub unsafe fn traverse_base_words(
+    task: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    for offset in WORDS.get().owning() {
+        if offset == 0 {
+            continue;
+        }
+        // SAFETY: the offset lies within the base; the word owns a reference unless it is null.
+        let status = unsafe {
+            match *base_word(task, offset) {
+                object if object.is_null() => 0,
+                object => visit(object, arg),
+            }
+        };
+        if status != 0 {
+            return status;
+        }
+    }
+    0
+}
+
+/// Empties the base words of a task that is about to be freed.
+#[inline]
+pub fn release_base_words(task: &Ref) {
+    for offset in WORDS.get().owning() {
+        if offset != 0 {
+            // SAFETY: as in `set_base_word`.
+            unsafe {
+                let old = std::mem::replace(&mut *base_word(task.as_ptr(), offset), null_mut());
+                ffi::Py_XDECREF(old);
+            }
+        }
     }
 }

@@ -112,7 +112,7 @@ mod linked {
 #[cfg(Py_3_14)]
 mod interpreter_list {
     use super::*;
-    use crate::compat::layout::{base_word, base_words, write_base_word};
+    use crate::compat::layout::{base_word, base_words, set_base_word};
     use crate::native::{import, integer, string};
     use pyo3::ffi;
 
@@ -247,10 +247,9 @@ mod interpreter_list {
         Ok(())
     }
 
-    /// The name as external readers see it; the task's own slot keeps it alive.
+    /// The name as external readers see it.
     pub fn name_task(task: &Ref, name: &Ref) {
-        // SAFETY: a native task; the caller stores the name in the task.
-        unsafe { write_base_word(task.as_ptr(), base_words().name, name.as_ptr()) }
+        set_base_word(task, base_words().name, name);
     }
 
     /// The interpreter's own list has them all.

@@ -5,9 +5,9 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
 
-use crate::compat::layout::{BODY, base_words, write_base_word};
+use crate::compat::layout::{BODY, base_words, set_base_word};
 use crate::future::FutureBody;
-use crate::native::{Ref, Slot};
+use crate::native::{Ref, Slot, none};
 
 use super::label::Label;
 
@@ -95,8 +95,7 @@ impl TaskBody {
 
 /// Lets the coroutine go.
 pub fn drop_coro(task: &Ref) {
-    // SAFETY: a native task; `None` never dies.
-    unsafe { write_base_word(task.as_ptr(), base_words().coro, ffi::Py_None()) };
+    set_base_word(task, base_words().coro, &none());
     drop(body(task).coro.take());
 }
 

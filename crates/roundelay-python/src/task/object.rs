@@ -4,7 +4,9 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
 
-use crate::compat::layout::{BODY, base_words, mark_as_task, write_base_word};
+use crate::compat::layout::{
+    BODY, base_words, mark_as_task, release_base_words, set_base_word, traverse_base_words,
+};
 use crate::compat::{context, registry};
 use crate::eventloop::{self, Word};
 use crate::future::object::{adjust_type, base_builder, end, initialise};
@@ -14,7 +16,7 @@ use crate::init_slot;
 use crate::native::gc::{FreeList, generic_alloc};
 use crate::native::trampoline::{guard, guard_object};
 use crate::native::types::type_of_class;
-use crate::native::{Args, Ref, Result, aside, boolean, dict, raise_text, repr, string};
+use crate::native::{Args, Ref, Result, aside, boolean, dict, none, raise_text, repr, string};
 use crate::statics::{GilCell, TypeCell, unset};
 
 use super::body::{TaskBody, body};
@@ -140,11 +142,8 @@ fn start(task: &Ref, coro: &Ref, options: Options<'_>) -> Result<()> {
     fields.coro.set(coro.clone());
     mark_as_task(task);
     let words = base_words();
-    // SAFETY: a native task; the slot keeps the coroutine alive for as long as the word names it.
-    unsafe {
-        write_base_word(task.as_ptr(), words.coro, coro.as_ptr());
-        write_base_word(task.as_ptr(), words.context, ffi::Py_None());
-    }
+    set_base_word(task, words.coro, coro);
+    set_base_word(task, words.context, &none());
     match options.name.filter(|given| !given.is_none()) {
         Some(name) => members::assign_name(task, name)?,
         None => {
@@ -194,6 +193,10 @@ unsafe extern "C" fn traverse(
     // SAFETY: called by the collector with a live task.
     unsafe {
         let status = body(Ref::view(&slf)).traverse(visit, arg);
+        if status != 0 {
+            return status;
+        }
+        let status = traverse_base_words(slf, visit, arg);
         if status != 0 {
             return status;
         }
@@ -252,6 +255,7 @@ unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
             end(slf, TASK.get(), &FREE, has_report, |task| {
                 registry::unregister_dying(task);
                 super::body::clear(task);
+                release_base_words(task);
             });
         }
         Ok(())
