@@ -1,5 +1,5 @@
-"""Calls everything that asyncio's compiled Task and Future have, unbound, on native objects at every moment of
-their lives. What the calls answer does not matter here. Prints one line at its end, if it lives that long.
+"""Calls everything that asyncio's compiled Task and Future have, unbound, on native objects at every moment
+of their lives. What the calls answer does not matter here. Prints one line at its end, if it lives that long.
 """
 
 import asyncio
