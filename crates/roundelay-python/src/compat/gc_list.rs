@@ -36,7 +36,8 @@ const TRIALS: usize = 3;
 /// Finds the head. Called once, when the module is made.
 pub fn probe() -> Result<()> {
     // SAFETY: a constant of the interpreter.
-    if IN_STEPS.contains(unsafe { &*(&raw const ffi::Py_Version) }) {
+    let version = unsafe { (&raw const ffi::Py_Version).read() };
+    if IN_STEPS.contains(&version) {
         return Ok(());
     }
     for _ in 0..TRIALS {
