@@ -68,7 +68,7 @@ class EventLoop(_core.LoopBase, Transports, _Stock):
     ``run_in_executor()`` does in other threads is waited for, and takes no virtual time.
     """
 
-    # What asyncio's loop keeps in the instance's dict, which stays unmade: CPython finds a method of an object
+    # What asyncio's loop keeps in its dict, which stays unmade here: CPython finds a method of an object
     # in one step only while there is no dict (`LOAD_ATTR_METHOD_LAZY_DICT`). Attributes that a program sets
     # itself make one, and come before the class's as ever.
     __slots__ = (
