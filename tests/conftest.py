@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,9 @@ pytest_plugins = ["pytester"]
 
 # The folder in which the operating system lists this process's descriptors.
 DESCRIPTORS = next((folder for folder in (Path("/proc/self/fd"), Path("/dev/fd")) if folder.is_dir()), None)
+
+# How long a thread may take to let go of what it has done, on a busy machine.
+THREADS_END_S = 5.0
 
 CALL_REPORT = pytest.StashKey[pytest.TestReport]()
 
@@ -90,6 +95,18 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     if report is None or not report.passed:
         # The traceback of a failure keeps alive whatever its frames hold.
         return
+    complaints = left_behind(descriptors_before, loops_before)
+    deadline = time.monotonic() + THREADS_END_S
+    while complaints and threading.active_count() > 1 and time.monotonic() < deadline:
+        # A thread of an executor lets go of its last piece of work after it has told of the result.
+        time.sleep(0.001)
+        complaints = left_behind(descriptors_before, loops_before)
+    if complaints:
+        pytest.fail("the test leaks " + "; ".join(complaints), pytrace=False)
+
+
+def left_behind(descriptors_before: Counter[str], loops_before: set[int]) -> list[str]:
+    """What is there that was not there before, in words."""
     gc.collect()
     complaints = []
     descriptors = open_descriptors()
@@ -100,5 +117,4 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     loops = [repr(loop) for identity, loop in live_loops().items() if identity not in loops_before]
     if loops:
         complaints.append(f"event loops still alive: {loops}")
-    if complaints:
-        pytest.fail("the test leaks " + "; ".join(complaints), pytrace=False)
+    return complaints
