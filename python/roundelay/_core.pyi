@@ -23,6 +23,8 @@ from asyncio import StreamReaderProtocol as StreamReaderProtocol
 from asyncio import StreamWriter as StreamWriter
 from asyncio import TaskGroup as TaskGroup
 from asyncio import Timeout as Timeout
+from asyncio import create_subprocess_exec as create_subprocess_exec
+from asyncio import create_subprocess_shell as create_subprocess_shell
 from asyncio import create_task as create_task
 from asyncio import ensure_future as ensure_future
 from asyncio import gather as gather
@@ -38,6 +40,7 @@ from asyncio import timeout_at as timeout_at
 from asyncio import to_thread as to_thread
 from asyncio import wait as wait
 from asyncio import wait_for as wait_for
+from asyncio.subprocess import SubprocessStreamProtocol as SubprocessStreamProtocol
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from socket import _GetAddrInfoResult
@@ -234,6 +237,89 @@ class DatagramTransport(asyncio.transports._FlowControlMixin):
     def abort(self) -> None: ...
     def sendto(self, data: bytes | bytearray | memoryview[Any], addr: Any = None) -> None: ...
 
+@final
+class ReadPipeTransport(asyncio.ReadTransport):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    max_size: int
+    _loop: Any
+    _pipe: Any
+    _protocol: Any
+    _closing: bool
+    _paused: bool
+    @property
+    def _fileno(self) -> int | None: ...
+    def _read_ready(self) -> None: ...
+    def _start_reading(self) -> None: ...
+    def _close(self, exc: BaseException | None) -> None: ...
+    def _call_connection_lost(self, exc: BaseException | None) -> None: ...
+
+@final
+class WritePipeTransport(asyncio.transports._FlowControlMixin):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    _loop: Any
+    _pipe: Any
+    _protocol: Any
+    _closing: bool
+    _protocol_paused: bool
+    _high_water: Any
+    _low_water: Any
+    @property
+    def _buffer(self) -> bytearray: ...
+    @property
+    def _conn_lost(self) -> int: ...
+    @property
+    def _fileno(self) -> int | None: ...
+    def _read_ready(self) -> None: ...
+    def _start_reading(self) -> None: ...
+    def _write_ready(self) -> None: ...
+    def _close(self, exc: BaseException | None = None) -> None: ...
+    def _call_connection_lost(self, exc: BaseException | None) -> None: ...
+    def abort(self) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None: ...
+    def write_eof(self) -> None: ...
+
+@final
+class SubprocessTransport(asyncio.SubprocessTransport):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: asyncio.SubprocessProtocol,
+        args: Any,
+        shell: bool,
+        stdin: Any,
+        stdout: Any,
+        stderr: Any,
+        bufsize: int,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+    _loop: Any
+    _protocol: Any
+    _pending_calls: Any
+    def _call(self, cb: Callable[..., object], *data: Any) -> None: ...
+    def _pipe_data_received(self, fd: int, data: bytes) -> None: ...
+    def _pipe_connection_lost(self, fd: int, exc: BaseException | None) -> None: ...
+
+@final
+class ReadSubprocessPipeProto(asyncio.Protocol):
+    proc: Any
+    fd: Any
+
 # Handles are made by the loop's scheduling methods only; calling these classes raises TypeError.
 @final
 class Handle(asyncio.Handle):
@@ -411,6 +497,7 @@ class LoopBase:
     _scheduled: list[asyncio.TimerHandle | asyncio.Task[Any]]
 
 def _set_result_unless_cancelled(fut: asyncio.Future[_T], result: _T) -> None: ...
+def _watch_child(transport: SubprocessTransport, /) -> bool: ...
 def _register_view(show: Callable[[], None], /) -> None: ...
 def _register_loop_class(cls: type[LoopBase], /) -> None: ...
 

@@ -50,6 +50,24 @@ def show_native_tasks() -> None:
         setattr(asyncio.tasks, name, _AllTasks(stock))
 
 
+def thread_watcher() -> Any:
+    """An object of asyncio's that waits for each child process in a thread of its own."""
+    from asyncio import unix_events
+
+    if sys.version_info >= (3, 14):
+        return unix_events._ThreadedChildWatcher()  # type: ignore[attr-defined]
+    return unix_events.ThreadedChildWatcher()
+
+
+async def until_exit(transport: Any) -> None:
+    """Wait until the process of a transport that failed to begin has ended."""
+    if sys.version_info >= (3, 14):
+        # Being cancelled once more does not keep the wait from being over in time.
+        await asyncio.shield(transport._wait())
+    else:
+        await transport._wait()
+
+
 def policy_base() -> Any:
     """The default policy class, under the name it has in this version."""
     from asyncio import unix_events

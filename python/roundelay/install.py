@@ -4,6 +4,7 @@ import asyncio
 import asyncio.locks
 import asyncio.queues
 import asyncio.streams
+import asyncio.subprocess
 import asyncio.taskgroups
 import asyncio.tasks
 import asyncio.threads
@@ -46,6 +47,8 @@ _HOMES = {
         "open_unix_connection",
         "start_unix_server",
     ),
+    # asyncio's functions that start processes find this one there.
+    "subprocess": ("SubprocessStreamProtocol",),
 }
 
 # How to put back what install() replaced, last first; empty while nothing is installed.
@@ -110,7 +113,8 @@ def install() -> None:
         for name in names:
             _redirect(module, name)
             _replace(module, name, _native(name))
-            _replace(asyncio, name, _native(name))
+            if hasattr(asyncio, name):
+                _replace(asyncio, name, _native(name))
     _undo.append(partial(compat.set_policy, compat.get_policy()))
     compat.set_policy(EventLoopPolicy())
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, compat
+from .subprocesses import Subprocesses
 from .transports import Transports, TransportsByDescriptor
 
 __all__ = ["EventLoop", "new_event_loop"]
@@ -57,11 +58,11 @@ class _Selector:
 _Stock = asyncio.SelectorEventLoop
 
 
-class EventLoop(_core.LoopBase, Transports, _Stock):
+class EventLoop(_core.LoopBase, Transports, Subprocesses, _Stock):
     """An event loop with everything ``asyncio.AbstractEventLoop`` has.
 
-    Scheduling, timers, tasks, futures, readers, writers, connections and datagrams are native. Pipes,
-    subprocesses, the executor and error reports are asyncio's own code on top of them.
+    Scheduling, timers, tasks, futures, readers, writers, connections, datagrams, pipes and
+    subprocesses are native. The executor and error reports are asyncio's own code on top of them.
 
     With ``clock="virtual"`` the loop's time begins at 0.0 and stands still while anything is ready to run;
     then it jumps to the next timer, so that a program of sleeps and timeouts runs without waiting. What

@@ -94,6 +94,18 @@ class Transports:
             self._ensure_fd_no_transport(sock)
         return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
 
+    # asyncio's pipe transports take any object with `fileno()` and `close()`, and so do ours.
+
+    def _make_read_pipe_transport(
+        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        return _core.ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(
+        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        return _core.WritePipeTransport(self, pipe, protocol, waiter, extra)
+
     async def start_tls(
         self: Any,
         transport: Any,

@@ -129,6 +129,7 @@ _SECONDS = re.compile(r"took \d+\.\d+ seconds")
 _LOOP_CLASS = re.compile(r"\b_UnixSelectorEventLoop\b")
 _MODULE = re.compile(r"<(?:_asyncio|roundelay)\.(?=\w+ object)")
 _DESCRIPTOR = re.compile(r"\bfd=\d+")
+_PROCESS = re.compile(r"\b(pid[= ]|Process |subprocess )\d+")
 _TASK_NUMBER = re.compile(r"\bTask-(\d+)\b")
 
 
@@ -149,6 +150,7 @@ def comparable(records: list[Any]) -> list[Any]:
             value = _SECONDS.sub("took ... seconds", value)
             value = _LOOP_CLASS.sub("EventLoop", value)
             value = _DESCRIPTOR.sub("fd=N", value)
+            value = _PROCESS.sub(r"\g<1>N", value)
             return _TASK_NUMBER.sub(number, value)
         if isinstance(value, tuple | list):
             return type(value)(plain(item) for item in value)

@@ -82,6 +82,8 @@ names! {
     setblocking = c"setblocking";
     socket = c"socket";
     start_reading = c"_start_reading";
+    try_finish = c"_try_finish";
+    write_eof = c"write_eof";
     write_ready = c"_write_ready";
     call_at = c"call_at";
     call_later = c"call_later";
@@ -94,7 +96,9 @@ names! {
     check_closed = c"_check_closed";
     check_running = c"_check_running";
     cancel_message = c"_cancel_message";
+    child_watcher_callback = c"_child_watcher_callback";
     close = c"close";
+    close_now = c"_close";
     cr_await = c"cr_await";
     create_future = c"create_future";
     create_task = c"create_task";
@@ -142,10 +146,14 @@ names! {
     clear = c"clear";
     empty = c"empty";
     full = c"full";
+    get_pid = c"get_pid";
     get_hook = c"_get";
     get_nowait = c"get_nowait";
     init_hook = c"_init";
     pop = c"pop";
+    pipe_connection_lost = c"pipe_connection_lost";
+    pipe_data_received = c"pipe_data_received";
+    pipe_data_received_of = c"_pipe_data_received";
     popleft = c"popleft";
     put_hook = c"_put";
     put_nowait = c"put_nowait";
@@ -278,6 +286,10 @@ imports! {
     stream_reader_class = c"asyncio.streams" . c"StreamReader";
     buffered_protocol = c"asyncio.protocols" . c"BufferedProtocol";
     set_nodelay = c"asyncio.base_events" . c"_set_nodelay";
+    file_class = c"_io" . c"FileIO";
+    os_pipe = c"os" . c"pipe";
+    os_read = c"os" . c"read";
+    os_writev = c"os" . c"writev";
     socket_class = c"socket" . c"socket";
     socket_family = c"_socket" . c"socket" . c"family";
     socket_type = c"_socket" . c"socket" . c"type";

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use crate::combinators::{self, create, gather, sleep, sleep_function, sleep_future};
 use crate::compat::{
     awaitable, awaited_by, behaviour, completion_behaviour, context, current, deque_length,
-    gc_list, group_behaviour, layout, registry, socket_descriptor, transport_behaviour,
+    file_descriptor, gc_list, group_behaviour, layout, registry, socket_descriptor,
+    transport_behaviour,
 };
 use crate::coroutine;
 use crate::datagrams;
@@ -16,9 +17,11 @@ use crate::eventloop::{self, handle};
 use crate::future;
 use crate::imports;
 use crate::native::{self, Raised, Ref, Result, list, none};
+use crate::pipes;
 use crate::queues;
 use crate::sockets;
 use crate::streams;
+use crate::subprocess;
 use crate::sync;
 use crate::task;
 use crate::taskgroup;
@@ -53,6 +56,7 @@ fn fill(module: &Ref) -> Result<()> {
     transport_behaviour::probe()?;
     socket_descriptor::probe()?;
     deque_length::probe()?;
+    file_descriptor::probe()?;
     add_functions(module)?;
     future::iterator::make_type()?;
     task::wakeup::make_type()?;
@@ -77,7 +81,11 @@ fn fill(module: &Ref) -> Result<()> {
     for (name, class) in queues::make_types()? {
         add(module, name, &class)?;
     }
-    for (name, object) in streams::make_types()? {
+    let streams = streams::make_types()?;
+    for (name, object) in &streams {
+        add(module, name, object)?;
+    }
+    for (name, object) in subprocess::make_types(&streams)? {
         add(module, name, &object)?;
     }
     for (name, function) in combinators::make_functions()? {
@@ -95,6 +103,9 @@ fn fill(module: &Ref) -> Result<()> {
     let (name, class) = datagrams::make_type()?;
     add(module, name, &class)?;
     for (name, class) in tls::make_types()? {
+        add(module, name, &class)?;
+    }
+    for (name, class) in pipes::make_types()? {
         add(module, name, &class)?;
     }
     let group_class = taskgroup::make_type()?;
@@ -132,6 +143,7 @@ fn add_functions(module: &Ref) -> Result<()> {
         method!(c"_release_waiter", waiting::wait::release_waiter, c"_release_waiter(waiter)\n--\n\n"),
         method1!(c"_register_view", register_view, c"_register_view(show, /)\n--\n\n"),
         method1!(c"_register_loop_class", register_loop_class, c"_register_loop_class(cls)\n--\n\n"),
+        method1!(c"_watch_child", subprocess::watch_method, c"_watch_child(transport, /)\n--\n\n"),
         method1!(c"_rebuild", sync::copying::rebuild, c"_rebuild(name, /)\n--\n\n"),
         method1!(c"_waits_for", task::waits_for::waits_for, c"_waits_for(task, /)\n--\n\n"),
         method0!(c"_after_fork", after_fork, c"_after_fork($module, /)\n--\n\nFor os.register_at_fork(after_in_child=...)."),

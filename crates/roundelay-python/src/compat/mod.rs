@@ -9,8 +9,10 @@ pub mod completion_behaviour;
 pub mod context;
 pub mod current;
 pub mod deque_length;
+mod descriptor_word;
 #[cfg(not(Py_3_14))]
 mod dict_entry;
+pub mod file_descriptor;
 pub mod frame;
 pub mod gc_list;
 pub mod group_behaviour;

@@ -1,23 +1,16 @@
-//! The descriptor of a Python socket.
-//!
-//! The socket object owns its descriptor and says -1 once it is closed or detached, so it is asked before each
-//! system call and the number is never kept. The word in which a `socket.socket` has it is found by behaviour
-//! when the module is imported; where it is not found, and for every other kind of socket, `fileno()` is
-//! called.
+//! The descriptor of a Python socket; see [`super::descriptor_word`].
 
-use std::ffi::c_int;
 use std::os::fd::RawFd;
 
-use pyo3::ffi;
+use crate::imports::imports;
+use crate::native::{Raised, Ref, Result, items, string, take_raised};
 
-use crate::imports::{imports, names};
-use crate::native::{Raised, Ref, Result, items, raised, string, take_raised};
-use crate::statics::GilCell;
+use super::descriptor_word::{DescriptorWord, fileno};
 
-/// Offset of the descriptor in a `socket.socket`, zero if it was not found.
-static OFFSET: GilCell<usize> = GilCell::new(0);
+/// Where a `socket.socket` has it.
+static WORD: DescriptorWord = DescriptorWord::new();
 
-/// Finds the word: it has the descriptor's number in two sockets, and -1 in one that is closed.
+/// Finds the word.
 pub fn probe() -> Result<()> {
     if let Err(Raised) = search() {
         // No descriptors left, or a sandbox without sockets: `fileno()` will be called.
@@ -28,27 +21,10 @@ pub fn probe() -> Result<()> {
 
 fn search() -> Result<()> {
     let pair = imports().socketpair.call([])?;
-    let pair = items(&pair);
-    let numbers = (fileno(&pair[0])?, fileno(&pair[1])?);
-    // SAFETY: a class is a type object.
-    let size = unsafe { (*pair[0].type_ptr()).tp_basicsize } as usize;
-    let mut candidates: Vec<usize> = (size_of::<ffi::PyObject>()..size)
-        .step_by(size_of::<c_int>())
-        .filter(|at| read(&pair[0], *at) == numbers.0 && read(&pair[1], *at) == numbers.1)
-        .collect();
-    for socket in &pair {
-        socket.call_method(&names().close, [])?;
-        candidates.retain(|at| read(socket, *at) == -1);
+    match <[Ref; 2]>::try_from(items(&pair)) {
+        Ok(pair) if is_socket(&pair[0]) => WORD.search(&pair),
+        _ => Ok(()),
     }
-    if let ([at], true) = (&candidates[..], is_socket(&pair[0])) {
-        OFFSET.set(*at);
-    }
-    Ok(())
-}
-
-fn read(socket: &Ref, at: usize) -> c_int {
-    // SAFETY: `at` lies inside the object, which is aligned for every word.
-    unsafe { socket.as_ptr().cast::<u8>().add(at).cast::<c_int>().read() }
 }
 
 /// Whether this is exactly a `socket.socket`, whose methods are known.
@@ -60,28 +36,12 @@ pub fn is_socket(object: &Ref) -> bool {
 /// The descriptor that the socket has now; -1 once it is closed.
 #[inline]
 pub fn descriptor(socket: &Ref) -> Result<RawFd> {
-    if OFFSET.get() != 0 && is_socket(socket) {
-        return Ok(read(socket, OFFSET.get()));
+    if is_socket(socket)
+        && let Some(fd) = WORD.of(socket)
+    {
+        return Ok(fd);
     }
     fileno(socket)
-}
-
-#[cold]
-fn fileno(socket: &Ref) -> Result<RawFd> {
-    let number = socket.call_method(&names().fileno, [])?;
-    // SAFETY: live.
-    let number = unsafe { ffi::PyLong_AsLong(number.as_ptr()) };
-    if number == -1 && raised() {
-        return Err(Raised);
-    }
-    match RawFd::try_from(number) {
-        Ok(number) => Ok(number),
-        // SAFETY: a static exception class.
-        Err(_) => crate::native::raise_text(
-            unsafe { ffi::PyExc_OverflowError },
-            &format!("{number} is no descriptor"),
-        ),
-    }
 }
 
 /// `socket.shutdown(SHUT_WR)`

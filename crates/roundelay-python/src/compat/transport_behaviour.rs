@@ -2,7 +2,7 @@
 //! asyncio's own classes.
 
 use crate::imports::{imports, names};
-use crate::native::buffer::bytes;
+use crate::native::buffer::{bytes, joined};
 use crate::native::{
     Raised, Ref, Result, boolean, dict, import, integer, list, none, string, take_raised, tuple,
 };
@@ -124,8 +124,5 @@ pub fn shown_buffer(pieces: &Ref) -> Result<Ref> {
     if cfg!(Py_3_12) {
         return imports().deque_class.call([pieces]);
     }
-    let empty = crate::native::buffer::bytes(b"")?;
-    let joined = empty.call_method(&string("join")?, [pieces])?;
-    // SAFETY: a live bytes object; a new reference or null.
-    unsafe { Ref::owned_or_raised(pyo3::ffi::PyByteArray_FromObject(joined.as_ptr())) }
+    joined(pieces)
 }

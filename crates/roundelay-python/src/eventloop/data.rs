@@ -78,6 +78,8 @@ pub struct LoopData {
     pub readiness: RefCell<Readiness>,
     /// Where transports read to; empty but while one does, and kept for its memory.
     pub scratch: RefCell<Vec<u8>>,
+    /// Where pipes are read to, kept for its memory. What is in it means nothing.
+    pub pipe_scratch: RefCell<Vec<u8>>,
     /// When to poll.
     pub pacer: RefCell<Pacer>,
     /// Real or virtual.
@@ -135,6 +137,7 @@ impl LoopData {
             generation: Cell::new(GENERATION.get()),
             readiness: RefCell::new(Readiness::new()),
             scratch: RefCell::default(),
+            pipe_scratch: RefCell::default(),
             pacer: RefCell::new(Pacer::new()),
             resolution: clock.resolution().as_secs_f64(),
             clock,

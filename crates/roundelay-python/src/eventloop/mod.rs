@@ -22,8 +22,8 @@ mod word;
 pub use data::{LoopData, after_fork_in_child};
 pub use object::{data, is_native, is_plain, make_type, native, register_class};
 pub use schedule::{
-    call_soon, call_soon_now, check_closed as check_open, current_or_policy, push, running,
-    running_or_error,
+    call_soon, call_soon_now, call_soon_with, check_closed as check_open, current_or_policy, push,
+    running, running_or_error,
 };
 pub use tasks::create_task;
 pub use watch::watched;

@@ -101,6 +101,15 @@ pub fn call_soon_now(event_loop: &Ref, callback: &Ref, arg: Option<&Ref>) -> Res
     push_callback(event_loop, state, callback, arg, None)
 }
 
+/// `loop.call_soon(callback, *args)` on a native loop that is not in debug mode.
+pub fn call_soon_with(event_loop: &Ref, callback: &Ref, args: Ref) -> Result<()> {
+    let state = data(event_loop);
+    check_closed(state)?;
+    let handle = handle::make(event_loop, callback, handle::Arguments::Many(args), None)?;
+    state.push(Word::handle(handle));
+    Ok(())
+}
+
 /// Queues a handle for `callback([arg])`, in the current context if none is given.
 #[inline]
 fn push_callback(

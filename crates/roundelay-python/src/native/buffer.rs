@@ -218,3 +218,10 @@ pub fn content(object: &Ref) -> Option<&[u8]> {
         })
     }
 }
+
+/// A new `bytearray` of what is in a list of `bytes`.
+pub fn joined(pieces: &Ref) -> Result<Ref> {
+    let joined = bytes(b"")?.call_method(&crate::imports::names().join, [pieces])?;
+    // SAFETY: a live bytes object; a new reference or null.
+    unsafe { Ref::owned_or_raised(ffi::PyByteArray_FromObject(joined.as_ptr())) }
+}

@@ -17,7 +17,7 @@ mod protocol_fields;
 mod reader;
 mod reader_fields;
 mod reads;
-mod rebound;
+pub mod rebound;
 mod search;
 mod until;
 mod writer;
@@ -25,6 +25,8 @@ mod writer;
 use std::ffi::CStr;
 
 use crate::native::{Ref, Result};
+
+pub use reader::feed_data;
 
 /// Makes all classes and functions; returns them with their names.
 pub fn make_types() -> Result<Vec<(&'static CStr, Ref)>> {

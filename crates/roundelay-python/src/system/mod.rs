@@ -6,14 +6,17 @@
 //! A descriptor has one owner: the Python socket. Each call asks it for the number and uses it at once, so a
 //! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
 //!
-//! [`stream`] reads and writes connections, [`datagram`] datagrams; [`address`] is how Python shows an address.
+//! [`stream`] reads and writes connections, [`datagram`] datagrams, [`pipe`] pipes and what else a file object may
+//! stand for; [`process`] waits for child processes, and [`address`] is how Python shows an address.
 
 pub mod address;
 pub mod connection;
 pub mod datagram;
+pub mod pipe;
+pub mod process;
 pub mod stream;
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use pyo3::ffi;
 use rustix::io::Errno;
@@ -31,18 +34,25 @@ fn call<T>(
     socket: &Ref,
     operation: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
 ) -> Result<Now<T>> {
-    let fd = descriptor(socket)?;
-    if fd < 0 {
-        return raise_io(Errno::BADF.into());
-    }
-    // SAFETY: the socket owns the descriptor and has it open now; no Python code runs during the call that
-    // could close it.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    match operation(fd) {
+    match lend(descriptor(socket)?, operation)? {
         Ok(value) => Ok(Some(value)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(error) => raise_io(error.into()),
     }
+}
+
+/// Lends the descriptor that an object has said is its own just now. A negative one is that of an object that is
+/// closed.
+fn lend<T>(
+    fd: RawFd,
+    operation: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
+) -> Result<rustix::io::Result<T>> {
+    if fd < 0 {
+        return raise_io(Errno::BADF.into());
+    }
+    // SAFETY: the object owns the descriptor and has it open now; no Python code runs during the call that
+    // could close it.
+    Ok(operation(unsafe { BorrowedFd::borrow_raw(fd) }))
 }
 
 /// What a method of somebody else's socket came back with.

@@ -149,7 +149,7 @@ fn get_buffer(own: &TransportFields) -> Result<Ref> {
 #[cold]
 fn end_of_file(transport: &Ref, own: &TransportFields) -> Result<()> {
     if in_debug_mode(&own.event_loop) {
-        log(transport, "%r received EOF")?;
+        log("debug", transport, "%r received EOF")?;
     }
     let outcome = protocol(own).call_method(&names().eof_received, []);
     let message = "Fatal error: protocol.eof_received() call failed.";
@@ -165,12 +165,12 @@ fn end_of_file(transport: &Ref, own: &TransportFields) -> Result<()> {
     }
 }
 
-/// `logger.debug(text, transport)`
+/// `logger.level(text, transport)`
 #[cold]
-pub fn log(transport: &Ref, text: &str) -> Result<()> {
+pub fn log(level: &str, transport: &Ref, text: &str) -> Result<()> {
     imports()
         .logger
-        .call_method(&string("debug")?, [&string(text)?, transport])
+        .call_method(&string(level)?, [&string(text)?, transport])
         .map(drop)
 }
 
@@ -201,7 +201,7 @@ pub fn pause(transport: &Ref) -> Result<Ref> {
         own.paused.set(true);
         unwatch(own, true)?;
         if in_debug_mode(&own.event_loop) {
-            log(transport, "%r pauses reading")?;
+            log("debug", transport, "%r pauses reading")?;
         }
     }
     Ok(none())
@@ -214,7 +214,7 @@ pub fn resume(transport: &Ref) -> Result<Ref> {
         own.paused.set(false);
         watch(transport, own, true)?;
         if in_debug_mode(&own.event_loop) {
-            log(transport, "%r resumes reading")?;
+            log("debug", transport, "%r resumes reading")?;
         }
     }
     Ok(none())

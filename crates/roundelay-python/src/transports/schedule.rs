@@ -3,8 +3,8 @@
 use std::os::fd::RawFd;
 
 use crate::eventloop::{self, watch};
-use crate::imports::names;
-use crate::native::{Ref, Result, Slot};
+use crate::imports::{imports, names};
+use crate::native::{Ref, Result, Slot, tuple};
 
 /// A transport whose descriptor its loop watches.
 pub trait Watched {
@@ -26,6 +26,18 @@ pub fn call_soon(event_loop: &Ref, callback: &Ref, arg: Option<&Ref>) -> Result<
         None => call_soon.call([callback]),
     }
     .map(drop)
+}
+
+/// `loop.call_soon(callback, *args)`
+pub fn call_soon_with(event_loop: &Ref, callback: &Ref, args: &[&Ref]) -> Result<()> {
+    let args = tuple(args)?;
+    if eventloop::is_native(event_loop) && !eventloop::data(event_loop).debug.get() {
+        return eventloop::call_soon_with(event_loop, callback, args);
+    }
+    let partial = imports()
+        .partial
+        .call([&event_loop.getattr(&names().call_soon)?, callback])?;
+    partial.call_tuple(&args, None).map(drop)
 }
 
 /// Has the loop call the transport's method `_read_ready` while its descriptor is readable (or `_write_ready`

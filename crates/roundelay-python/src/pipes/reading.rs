@@ -1,0 +1,108 @@
+//! From the pipe to the protocol. One read for each time that the loop finds the pipe readable.
+
+use pyo3::ffi;
+
+use crate::eventloop;
+use crate::imports::names;
+use crate::native::{Ref, Result, boolean, none};
+use crate::transports::reading::{fatal, log};
+use crate::transports::schedule::{call_soon, in_debug_mode, unwatch, watch};
+
+use super::closing::lose;
+use super::fields::{ReadFields, read, write};
+
+/// `_read_ready()` of a transport that reads: there is data, or the end of it.
+pub fn read_ready(transport: &Ref) -> Result<Ref> {
+    let own = read(transport);
+    let (Some(pipe), Some(event_loop)) = (own.pipe.get(), own.event_loop.get()) else {
+        return Ok(none());
+    };
+    let state = eventloop::data(&event_loop);
+    let mut scratch = state.pipe_scratch.take();
+    let outcome = own.way.read(&pipe, &mut scratch, own.max_size.get());
+    state.pipe_scratch.replace(scratch);
+    let data = match outcome {
+        Ok(Some(data)) => data,
+        Ok(None) => return Ok(none()),
+        // SAFETY: a static exception class; an exception is set.
+        Err(_) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } != 0 => {
+            fatal(transport, "Fatal read error on pipe transport")?;
+            return Ok(none());
+        }
+        Err(raised) => return Err(raised),
+    };
+    // SAFETY: what was read is `bytes`.
+    if unsafe { ffi::PyBytes_Size(data.as_ptr()) } == 0 {
+        return end_of_file(transport, own, &event_loop);
+    }
+    let protocol = own.protocol.get().unwrap_or_else(none);
+    protocol.call_method(&names().data_received, [&data])?;
+    Ok(none())
+}
+
+fn end_of_file(transport: &Ref, own: &ReadFields, event_loop: &Ref) -> Result<Ref> {
+    if in_debug_mode(&own.event_loop) {
+        log("info", transport, "%r was closed by peer")?;
+    }
+    own.closing.set(true);
+    unwatch(own, true)?;
+    let protocol = own.protocol.get().unwrap_or_else(none);
+    let received = protocol.getattr(&names().eof_received)?;
+    call_soon(event_loop, &received, None)?;
+    lose(transport, own, &none())?;
+    Ok(none())
+}
+
+/// The first reading, a callback that comes behind `connection_made()`.
+pub fn start(transport: &Ref) -> Result<Ref> {
+    let own = read(transport);
+    if wants_to_read(own) {
+        watch(transport, own, true)?;
+    }
+    Ok(none())
+}
+
+/// The same of a transport that writes, which finds the pipe readable when the other end is closed.
+pub fn start_listening(transport: &Ref) -> Result<Ref> {
+    let own = write(transport);
+    if !own.closing.get() {
+        watch(transport, own, true)?;
+    }
+    Ok(none())
+}
+
+#[inline]
+fn wants_to_read(own: &ReadFields) -> bool {
+    !own.paused.get() && !own.closing.get()
+}
+
+/// `is_reading()`
+pub fn is_reading(transport: &Ref) -> Result<Ref> {
+    Ok(boolean(wants_to_read(read(transport))))
+}
+
+/// `pause_reading()`
+pub fn pause(transport: &Ref) -> Result<Ref> {
+    let own = read(transport);
+    if wants_to_read(own) {
+        own.paused.set(true);
+        unwatch(own, true)?;
+        if in_debug_mode(&own.event_loop) {
+            log("debug", transport, "%r pauses reading")?;
+        }
+    }
+    Ok(none())
+}
+
+/// `resume_reading()`
+pub fn resume(transport: &Ref) -> Result<Ref> {
+    let own = read(transport);
+    if own.paused.get() && !own.closing.get() {
+        own.paused.set(false);
+        watch(transport, own, true)?;
+        if in_debug_mode(&own.event_loop) {
+            log("debug", transport, "%r resumes reading")?;
+        }
+    }
+    Ok(none())
+}
