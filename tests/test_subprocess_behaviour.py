@@ -33,10 +33,10 @@ async def outcome(see: Witness, start: Any) -> None:
 @same_on_both
 def test_input_and_output(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
-        for data in (None, b"", b"a line\n", bytes(1 << 20)):
+        for data in (b"", b"a line\n", bytes(1 << 20)):
             process = await aio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE, stderr=PIPE)
             output, errors = await process.communicate(data)
-            see(output == (data or b""), errors, process.returncode, await process.wait())
+            see(output == data, errors, process.returncode, await process.wait())
 
     see.run(main())
 
@@ -62,6 +62,8 @@ def test_how_a_process_ends(aio: ModuleType, see: Witness, script: str) -> None:
         see(await process.communicate(b"input"))
         see(process.returncode, await process.wait())
         see(process.stdin.is_closing(), process.stdout.at_eof(), process.stderr.at_eof())
+        # Until the transport is done with it, signals to a process that has ended are no error.
+        await aio.sleep(0.01)
         for again in (process.terminate, process.kill, lambda: process.send_signal(signal.SIGINT)):
             see.attempt(again)
 
@@ -105,7 +107,7 @@ def test_where_the_streams_lead(aio: ModuleType, see: Witness, tmp_path: Path) -
         os.close(near)
         process = await aio.create_subprocess_exec("cat", stdin=PIPE, stdout=DEVNULL)
         process.stdin.write(b"lost")
-        see(await process.communicate(), process.stdout)
+        see(await process.communicate(b""), process.stdout)
 
     see.run(main())
 
@@ -304,7 +306,7 @@ def test_what_is_to_be_seen_of_a_process(aio: ModuleType, see: Witness) -> None:
         mode = os.fstat(transport.get_pipe_transport(0).get_extra_info("pipe").fileno()).st_mode
         see(oct(mode >> 12), isinstance(transport, asyncio.SubprocessTransport))
         see(isinstance(process.stdout, asyncio.StreamReader), isinstance(process.stdin, asyncio.StreamWriter))
-        await process.communicate()
+        await process.communicate(b"")
         see(repr(process))
 
     see.run(main())
@@ -336,7 +338,9 @@ def test_debug_mode_tells_of_everything(aio: ModuleType, see: Witness) -> None:
     finally:
         logger.removeFilter(plain)
         logger.setLevel(level)
-    see(sorted(text for text in said if "Executing" not in text and "selector" not in text))
+    # Slow machines, the selector, and who waits for processes have words of their own.
+    quiet = ("Executing", "selector", "exited with returncode")
+    see(sorted(text for text in said if not any(word in text for word in quiet)))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="communicate() without data closes stdin since 3.12")

@@ -86,7 +86,7 @@ def test_the_transport_is_native_and_one_of_asyncios() -> None:
         assert type(transport.get_pipe_transport(0)) is _core.WritePipeTransport
         assert type(transport.get_pipe_transport(1)) is _core.ReadPipeTransport
         assert type(transport.get_pipe_transport(1).get_protocol()) is _core.ReadSubprocessPipeProto
-        await process.communicate()
+        await process.communicate(b"")
 
     roundelay.run(main())
 
@@ -103,7 +103,7 @@ def test_streams_are_native_where_roundelay_stands_for_asyncio(way: str) -> None
         assert (type(process.stderr) is _core.StreamReader) is native
         assert (type(process._protocol) is _core.SubprocessStreamProtocol) is native
         process.stdin.write(b"data")
-        assert await process.communicate() == (b"data", b"")
+        assert await process.communicate(b"") == (b"data", b"")
 
     if way == "installed":
         roundelay.install()
@@ -187,6 +187,11 @@ def test_a_loop_that_is_closed_with_a_child_running_keeps_no_descriptor() -> Non
     assert process.wait() == -signal.SIGKILL
 
 
+# Up to 3.11 asyncio waits in threads, which may come first or last.
+waits_in_threads = pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio's own course is not certain")
+
+
+@waits_in_threads
 @pytest.mark.leaks(reason="asyncio never closes the descriptor of a process whose loop is closed before")
 @pytest.mark.parametrize("stream", [None, PIPE])
 @same_on_both
@@ -217,6 +222,7 @@ def test_a_transport_is_closed_while_its_process_runs(aio: ModuleType, see: Witn
     see.run(main())
 
 
+@waits_in_threads
 @same_on_both
 def test_somebody_else_waits_for_the_child(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
