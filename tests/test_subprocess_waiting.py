@@ -188,7 +188,9 @@ def test_a_loop_that_is_closed_with_a_child_running_keeps_no_descriptor() -> Non
 
 
 # Up to 3.11 asyncio waits in threads, which may come first or last.
-waits_in_threads = pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio's own course is not certain")
+waits_in_threads = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="asyncio's own course is not certain"
+)
 
 
 @waits_in_threads

@@ -50,12 +50,21 @@ def show_native_tasks() -> None:
         setattr(asyncio.tasks, name, _AllTasks(stock))
 
 
-def thread_watcher() -> Any:
+def waits_in_threads(loop: Any) -> bool:
+    """Whether asyncio has found out that processes have no descriptors here. Since 3.14 each loop knows."""
+    if sys.version_info >= (3, 14):
+        from asyncio import unix_events
+
+        return isinstance(loop._watcher, unix_events._ThreadedChildWatcher)  # type: ignore[attr-defined]
+    return False
+
+
+def thread_watcher(loop: Any) -> Any:
     """An object of asyncio's that waits for each child process in a thread of its own."""
     from asyncio import unix_events
 
     if sys.version_info >= (3, 14):
-        return unix_events._ThreadedChildWatcher()  # type: ignore[attr-defined]
+        return loop._watcher if waits_in_threads(loop) else unix_events._ThreadedChildWatcher()  # type: ignore[attr-defined]
     return unix_events.ThreadedChildWatcher()
 
 

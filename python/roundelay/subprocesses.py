@@ -32,7 +32,7 @@ class Subprocesses:
         transport = _core.SubprocessTransport(
             self, protocol, args, shell, stdin, stdout, stderr, bufsize, waiter=waiter, extra=extra, **kwargs
         )
-        if not _core._watch_child(transport):
+        if compat.waits_in_threads(self) or not _core._watch_child(transport):
             self._watch_child_by_thread(transport)
         try:
             await waiter
@@ -46,5 +46,5 @@ class Subprocesses:
 
     def _watch_child_by_thread(self: Any, transport: Any) -> None:
         if self._thread_watcher is None:
-            self._thread_watcher = compat.thread_watcher()
+            self._thread_watcher = compat.thread_watcher(self)
         self._thread_watcher.add_child_handler(transport.get_pid(), self._child_watcher_callback, transport)

@@ -32,6 +32,8 @@ MODULES = {
     "test.test_asyncio.test_sock_lowlevel": 11,
     "test.test_asyncio.test_ssl": 11,
     "test.test_asyncio.test_sslproto": 11,
+    "test.test_asyncio.test_subprocess": 11,
+    "test.test_asyncio.test_unix_events": 11,
     # Later releases of 3.12 have it, too.
     "test.test_asyncio.test_staggered": 12,
     "test.test_asyncio.test_free_threading": 14,
@@ -50,6 +52,9 @@ COORDINATION = ("_locks", "_queues", "_taskgroups", "_timeouts", "_waitfor", "_s
 
 CONNECTIONS = ("_buffered_proto", "_sendfile", "_server", "_sock_lowlevel", "_ssl", "_sslproto")
 """Endings of the modules about what a loop does with sockets, whoever made the tasks."""
+
+PROCESSES = ("_subprocess", "_unix_events")
+"""Endings of the modules about what a loop does with pipes and processes."""
 
 CALLERS = ("_tasks", "_threads", "_pep492", "_graph", "_eager_task_factory", "_free_threading")
 """Endings of other modules that call what `roundelay.install()` replaces."""
@@ -119,7 +124,7 @@ class Variant:
                 return module.endswith(leaves_tasks) and not pure_python
             case "foreign-loop":
                 brings_loop = bool(uses & {"new_test_loop", "BaseEventLoop"})
-                return brings_loop and not pure_python and not module.endswith(CONNECTIONS)
+                return brings_loop and not pure_python and not module.endswith((*CONNECTIONS, *PROCESSES))
             case "names-only":
                 # The others test tasks, futures and loops themselves, which are asyncio's here.
                 return module.endswith((*CALLERS, *COORDINATION))

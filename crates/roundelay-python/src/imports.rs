@@ -160,6 +160,7 @@ names! {
     qsize = c"qsize";
     set = c"set";
     wait = c"wait";
+    waitpid = c"waitpid";
     wakeup_next = c"_wakeup_next";
     time = c"time";
     uncancel = c"uncancel";
@@ -287,9 +288,12 @@ imports! {
     buffered_protocol = c"asyncio.protocols" . c"BufferedProtocol";
     set_nodelay = c"asyncio.base_events" . c"_set_nodelay";
     file_class = c"_io" . c"FileIO";
+    os = c"asyncio.unix_events" . c"os";
     os_pipe = c"os" . c"pipe";
     os_read = c"os" . c"read";
     os_writev = c"os" . c"writev";
+    wnohang = c"os" . c"WNOHANG";
+    waitstatus_to_exitcode = c"asyncio.unix_events" . c"waitstatus_to_exitcode";
     socket_class = c"socket" . c"socket";
     socket_family = c"_socket" . c"socket" . c"family";
     socket_type = c"_socket" . c"socket" . c"type";

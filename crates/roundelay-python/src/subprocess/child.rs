@@ -14,9 +14,11 @@ use crate::imports::{imports, names};
 use crate::native::gc::{generic_alloc, release};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
-use crate::native::{Args, Raised, Ref, Result, Slot, boolean, integer, none, raised, string};
+use crate::native::{
+    Args, Raised, Ref, Result, Slot, boolean, integer, items, none, raised, string, take_raised,
+};
 use crate::statics::{TypeCell, unset};
-use crate::system::process::{Ended, ProcessFd};
+use crate::system::process::ProcessFd;
 use crate::{attribute, call_slot, unary_slot};
 
 static WATCH: TypeCell = unset();
@@ -90,25 +92,56 @@ fn call(callback: &Ref, args: Args<'_>) -> Result<Ref> {
     let Some(child) = own.child.take() else {
         return Ok(none());
     };
-    let ended = match child.reap() {
-        Ok(Ended::NotYet) => {
-            own.child.set(Some(child));
-            return Ok(none());
-        }
-        ended => ended,
-    };
+    let code = exit_code(own.pid.get());
+    if matches!(code, Ok(Code::None)) {
+        own.child.set(Some(child));
+        return Ok(none());
+    }
     let (Some(event_loop), Some(transport)) = (own.event_loop.take(), own.transport.take()) else {
         return Ok(none());
     };
     crate::native::aside(|| watch::unwatch(&event_loop, child.number(), true))?;
     drop(child);
-    let code = match ended? {
-        Ended::With(code) => number(code)?,
-        Ended::Unknown | Ended::NotYet => unknown_code(own.pid.get(), &transport)?,
+    let code = match code? {
+        Code::Known(code) => code,
+        Code::Unknown | Code::None => unknown_code(own.pid.get(), &transport)?,
     };
     let pid = number(own.pid.get())?;
     // What follows is in which turn the transport is told; no two versions agree on it.
     event_loop.call_method(&names().child_watcher_callback, [&pid, &code, &transport])
+}
+
+/// How a child has ended.
+enum Code {
+    /// It has not.
+    None,
+    /// As Python has it: with a status, or by minus a signal.
+    Known(Ref),
+    /// Somebody else has waited for it.
+    Unknown,
+}
+
+/// `os.waitpid(pid, os.WNOHANG)`. By name, for those who count and mock what waits for processes.
+fn exit_code(pid: c_int) -> Result<Code> {
+    let waited = imports()
+        .os
+        .call_method(&names().waitpid, [&number(pid)?, &imports().wnohang]);
+    let pair = match waited {
+        Ok(pair) => items(&pair),
+        // SAFETY: a static exception class; an exception is set.
+        Err(_) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_ChildProcessError) } != 0 => {
+            drop(take_raised());
+            return Ok(Code::Unknown);
+        }
+        Err(raised) => return Err(raised),
+    };
+    match pair.as_slice() {
+        [ended, status] if ended.truthy()? => imports()
+            .waitstatus_to_exitcode
+            .call([status])
+            .map(Code::Known),
+        _ => Ok(Code::None),
+    }
 }
 
 fn number(value: c_int) -> Result<Ref> {

@@ -7,7 +7,7 @@
 //! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
 //!
 //! [`stream`] reads and writes connections, [`datagram`] datagrams, [`pipe`] pipes and what else a file object may
-//! stand for; [`process`] waits for child processes, and [`address`] is how Python shows an address.
+//! stand for; [`process`] has descriptors of child processes, and [`address`] is how Python shows an address.
 
 pub mod address;
 pub mod connection;
