@@ -9,7 +9,7 @@ suffix := $(if $(filter default,$(VERSION)),,-$(VERSION))
 on_python := scripts/on-python $(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python test-all test-examples miri bench check format clean
+.PHONY: help build demo test test-rust test-python test-all test-examples upstream soak miri bench check format clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ test-all:  ## Rust tests, then the Python tests on every supported Python found
 
 test-examples:  ## the programs in examples/servers, with the packages that they need
 	@$(on_python) scripts/test-examples .venv-examples$(suffix)
+
+upstream:  ## aiohttp's, uvicorn's and others' own tests, on asyncio and on ours; SUITES="httpx anyio" chooses
+	@$(on_python) scripts/upstream .venv$(suffix) $(SUITES)
+
+soak:  ## clients of every kind for minutes, while memory and descriptors stay flat; SECONDS=300
+	@$(on_python) scripts/soak .venv$(suffix) --seconds $(or $(SECONDS),300)
 
 miri:  ## the pure Rust crate under miri (needs: rustup component add miri --toolchain nightly)
 	@scripts/test-miri
