@@ -1,14 +1,18 @@
 """Descriptors that cannot be watched, and signals that cannot be handled."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import threading
+import warnings
+import weakref
 from types import ModuleType
 from typing import Any
 
 import pytest
+import roundelay
 from support.both import Witness, same_on_both
 
 
@@ -124,6 +128,77 @@ def test_watching_and_not_watching(aio: ModuleType, see: Witness) -> None:
         see.attempt(loop.remove_reader, left)
         loop.run_until_complete(aio.sleep(0))
         see("quiet")
+
+
+@same_on_both
+def test_a_socket_is_known_after_it_was_closed(aio: ModuleType, see: Witness) -> None:
+    """It has no descriptor any more, and is found by what it was given as."""
+    loop = see.new_loop()
+    left, right = socket.socketpair()
+    with left, right:
+        loop.add_reader(left, see, "never called")
+        loop.add_writer(right, see, "never called")
+        see(loop._selector.get_map()[left.fileno()].fileobj is left)
+        number = right.fileno()
+        left.close()
+        right.close()
+        see.attempt(loop.remove_writer, left)
+        see.attempt(loop.remove_reader, left)
+        see.attempt(loop.remove_reader, left)
+        see.attempt(loop.remove_writer, number)
+        see.attempt(loop.remove_writer, right)
+        loop.run_until_complete(aio.sleep(0))
+    left, right = socket.socketpair()
+    with left, right:
+        # One that was given by number is not.
+        number = right.fileno()
+        loop.add_reader(number, see, "never called")
+        right.close()
+        see.attempt(loop.remove_reader, right)
+        see.attempt(loop.remove_reader, number)
+    loop.close()
+    see.attempt(loop.remove_reader, left)
+    see.attempt(loop.remove_writer, -1)
+
+
+def test_a_closed_socket_with_both_sides_watched_is_no_trouble() -> None:
+    """Where asyncio hears from the system that the descriptor is closed, and raises."""
+    loop = roundelay.new_event_loop()
+    left, right = socket.socketpair()
+    with left, right:
+        loop.add_reader(left, print)
+        loop.add_writer(left, print)
+        left.close()
+        assert loop.remove_reader(left)
+        assert loop.remove_writer(left)
+        with pytest.raises(ValueError, match="Invalid file descriptor: -1"):
+            loop.remove_writer(left)
+    loop.close()
+
+
+@same_on_both
+def test_a_loop_keeps_a_socket_while_it_watches_it(aio: ModuleType, see: Witness) -> None:
+    loop = see.new_loop()
+
+    def watched(add: Any) -> weakref.ref[socket.socket]:
+        left, right = socket.socketpair()
+        right.close()
+        left.setblocking(False)
+        add(left, readable_or_writable)
+        return weakref.ref(left)
+
+    def readable_or_writable() -> None:
+        sock = known()
+        see("called", loop.remove_reader(sock), loop.remove_writer(sock))
+
+    for add in (loop.add_reader, loop.add_writer):
+        known = watched(add)
+        gc.collect()
+        see(known() is not None)
+        with warnings.catch_warnings(action="ignore"):
+            loop.run_until_complete(aio.sleep(0.001))
+            gc.collect()
+        see(known() is not None)
 
 
 @same_on_both

@@ -35,11 +35,11 @@ class _Selector:
     def get_map(self) -> dict[int, selectors.SelectorKey]:
         """What is watched, by descriptor; the data of a key are its reader and writer, as in asyncio."""
         keys = {}
-        for fd, reader, writer in self._loop._watched():
+        for file, fd, reader, writer in self._loop._watched():
             events = selectors.EVENT_READ * (reader is not None) | selectors.EVENT_WRITE * (
                 writer is not None
             )
-            keys[fd] = selectors.SelectorKey(fd, fd, events, (reader, writer))
+            keys[fd] = selectors.SelectorKey(file, fd, events, (reader, writer))
         return keys
 
     def get_key(self, fileobj: Any) -> selectors.SelectorKey:

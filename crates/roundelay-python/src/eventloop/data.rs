@@ -41,6 +41,9 @@ pub struct Watch {
     pub reader: Option<Ref>,
     /// Run while the descriptor is writable.
     pub writer: Option<Ref>,
+    /// What was given for the descriptor, if that was no number. It may be closed by now, and is known all the
+    /// same: asyncio's selectors find it by identity.
+    pub file: Option<Ref>,
     /// How the reactor watches it.
     pub mode: Mode,
 }

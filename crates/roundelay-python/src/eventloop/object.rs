@@ -361,8 +361,8 @@ unsafe extern "C" fn traverse(
             }
         }
         for watch in watched.values() {
-            for handle in watch.reader.iter().chain(&watch.writer) {
-                let status = visit(handle.as_ptr(), arg);
+            for object in watch.reader.iter().chain(&watch.writer).chain(&watch.file) {
+                let status = visit(object.as_ptr(), arg);
                 if status != 0 {
                     return status;
                 }

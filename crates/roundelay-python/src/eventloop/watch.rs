@@ -109,8 +109,12 @@ fn remove_checked(event_loop: &Ref, args: Args<'_>, side: Side, name: &CStr) -> 
     remove_any(event_loop, fd, side)
 }
 
-fn remove_any(event_loop: &Ref, fd: &Ref, side: Side) -> Result<Ref> {
-    match descriptor(fd) {
+fn remove_any(event_loop: &Ref, object: &Ref, side: Side) -> Result<Ref> {
+    let state = data(event_loop);
+    if state.closed.get() {
+        return Ok(boolean(false));
+    }
+    match descriptor(object) {
         Ok(fd) => remove(event_loop, fd, side).map(boolean),
         // SAFETY: a static exception class; an exception is set.
         Err(Raised) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OverflowError) } != 0 => {
@@ -118,8 +122,38 @@ fn remove_any(event_loop: &Ref, fd: &Ref, side: Side) -> Result<Ref> {
             drop(crate::native::take_raised());
             Ok(boolean(false))
         }
+        // SAFETY: as above.
+        Err(Raised) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_ValueError) } != 0 => {
+            let Some(fd) = given_as(state, object) else {
+                return Err(Raised);
+            };
+            drop(crate::native::take_raised());
+            remove(event_loop, fd, side).map(boolean)
+        }
         Err(Raised) => Err(Raised),
     }
+}
+
+/// The descriptor that began to be watched as this object, which may have no descriptor any more.
+fn given_as(state: &LoopData, object: &Ref) -> Option<RawFd> {
+    let watched = state.watched.borrow();
+    let is_it = |watch: &Watch| watch.file.as_ref().is_some_and(|file| file.is(object));
+    watched
+        .iter()
+        .find_map(|(fd, watch)| is_it(watch).then_some(*fd))
+}
+
+/// Remembers as what a descriptor was given, unless as a number.
+fn remember_file(state: &LoopData, fd: RawFd, object: &Ref) {
+    // SAFETY: live.
+    if unsafe { ffi::PyLong_Check(object.as_ptr()) } != 0 {
+        return;
+    }
+    let before = match state.watched.borrow_mut().get_mut(&fd) {
+        Some(watch) => watch.file.replace(object.clone()),
+        None => None,
+    };
+    drop(before);
 }
 
 /// A descriptor given as a number or as an object with `fileno()`, as `selectors` takes it.
@@ -170,14 +204,14 @@ fn invalid<T>(text: String) -> Result<T> {
 fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
     let state = data(event_loop);
     check_closed(state)?;
-    let [fd, callback, rest @ ..] = args.positional else {
+    let [object, callback, rest @ ..] = args.positional else {
         // SAFETY: a static exception class.
         return raise_text(
             unsafe { ffi::PyExc_TypeError },
             "a descriptor and a callback are required",
         );
     };
-    let fd = descriptor(fd)?;
+    let fd = descriptor(object)?;
     let arguments = match rest {
         [] => handle::Arguments::None,
         [only] => handle::Arguments::One(only.clone()),
@@ -185,6 +219,7 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
     };
     let handle = handle::make(event_loop, callback, arguments, None)?;
     let replaced = insert(state, fd, side, handle.clone()).or_else(raise_io)?;
+    remember_file(state, fd, object);
     if let Some(replaced) = replaced {
         handle::cancel(&replaced)?;
     }
@@ -373,14 +408,18 @@ fn take(state: &LoopData, fd: RawFd, side: Side) -> Option<Ref> {
         Some(reactor) if handle.is_some() => reactor.modify(fd, rest),
         _ => Ok(()),
     };
-    if rest == Interest::default() {
-        watched.remove(&fd);
-        if asleep {
-            note_asleep(state, fd);
-        }
+    let gone = match rest == Interest::default() {
+        true => watched.remove(&fd),
+        false => None,
+    };
+    if gone.is_some() && asleep {
+        note_asleep(state, fd);
     }
     // See above: the only error a removal can meet is that the number is closed already.
     drop(told);
+    // What it was given as may end here, and anything may run then.
+    drop(watched);
+    drop(gone);
     handle
 }
 
@@ -389,19 +428,21 @@ pub fn forget_cancelled(state: &LoopData, fd: RawFd, readable: bool) {
     drop(take(state, fd, side_of(readable)));
 }
 
-/// `_watched()`: what is watched, as tuples of descriptor, reader and writer (a handle or `None` each).
+/// `_watched()`: what is watched, as tuples of what was given for the descriptor, the descriptor, reader and
+/// writer (a handle or `None` each).
 pub fn watched(event_loop: &Ref) -> Result<Ref> {
-    let copies: Vec<(RawFd, Option<Ref>, Option<Ref>)> = data(event_loop)
+    let copies: Vec<(RawFd, [Option<Ref>; 3])> = data(event_loop)
         .watched
         .borrow()
         .iter()
-        .map(|(fd, watch)| (*fd, watch.reader.clone(), watch.writer.clone()))
+        .map(|(fd, watch)| (*fd, [&watch.file, &watch.reader, &watch.writer].map(Option::clone)))
         .collect();
     let mut tuples = Vec::with_capacity(copies.len());
-    for (fd, reader, writer) in copies {
+    for (fd, [file, reader, writer]) in copies {
         let fd = integer(fd.unsigned_abs().into())?;
+        let file = file.unwrap_or_else(|| fd.clone());
         let (reader, writer) = (reader.unwrap_or_else(none), writer.unwrap_or_else(none));
-        tuples.push(tuple(&[&fd, &reader, &writer])?);
+        tuples.push(tuple(&[&file, &fd, &reader, &writer])?);
     }
     list(tuples)
 }
