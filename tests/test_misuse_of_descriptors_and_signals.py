@@ -310,6 +310,41 @@ def test_signal_handlers_come_and_go(aio: ModuleType, see: Witness) -> None:
 
 
 @same_on_both
+def test_signal_handlers_that_stay_for_two_runs(aio: ModuleType, see: Witness) -> None:
+    """As a server does it: the first run serves, the second one cleans up."""
+
+    async def begin(loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(signal.SIGUSR1, see, "handler")
+
+    async def end(loop: asyncio.AbstractEventLoop) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+        await aio.sleep(0.001)
+        see(loop.remove_signal_handler(signal.SIGUSR1))
+
+    for _ in range(2):
+        loop = see.new_loop()
+        loop.run_until_complete(begin(loop))
+        loop.run_until_complete(end(loop))
+        loop.close()
+        see("nobody listens", signal.set_wakeup_fd(-1))
+
+
+@same_on_both
+def test_somebody_listened_to_signals_and_is_gone(aio: ModuleType, see: Witness) -> None:
+    for close in (False, True):
+        left, right = socket.socketpair()
+        with left, right:
+            right.setblocking(False)
+            signal.set_wakeup_fd(right.fileno())
+            if close:
+                right.close()
+            loop = see.new_loop()
+            loop.run_until_complete(aio.sleep(0))
+            loop.close()
+            see(signal.set_wakeup_fd(-1) == right.fileno() if not close else "closed")
+
+
+@same_on_both
 def test_a_signal_handler_that_raises(aio: ModuleType, see: Witness) -> None:
     def handler() -> None:
         raise ValueError("from a signal handler")

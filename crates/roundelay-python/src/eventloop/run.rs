@@ -2,7 +2,7 @@
 
 use crate::imports::{imports, names};
 use crate::native::trampoline::guard;
-use crate::native::{Raised, Ref, Result, aside, boolean, none, tuple};
+use crate::native::{Raised, Ref, Result, aside, boolean, none, take_raised, tuple};
 
 use super::data::LoopData;
 use super::object::data;
@@ -25,11 +25,11 @@ pub fn run_forever(event_loop: &Ref) -> Result<Ref> {
     let debug = boolean(state.debug.get());
     event_loop.call_method(&names().set_coroutine_origin_tracking, [&debug])?;
     let hooks = imports().get_asyncgen_hooks.call([])?;
-    let mut wakeup_fd = None;
-    let outcome = enter(event_loop, state, &mut wakeup_fd)
+    let mut signals = false;
+    let outcome = enter(event_loop, state, &mut signals)
         // Even after a panic the loop is left as it should be.
         .and_then(|()| guard(Err(Raised), || Ok(turns(event_loop, state))));
-    let left = aside(|| leave(event_loop, state, &hooks, wakeup_fd));
+    let left = aside(|| leave(event_loop, state, &hooks, signals));
     outcome.and(left).map(|()| none())
 }
 
@@ -42,19 +42,19 @@ fn turns(event_loop: &Ref, state: &LoopData) -> Result<()> {
     }
 }
 
-/// Makes the loop the running one of this thread.
-fn enter(event_loop: &Ref, state: &LoopData, wakeup_fd: &mut Option<Ref>) -> Result<()> {
+/// Makes the loop the running one of this thread, and notes whether it is the one that hears of signals.
+fn enter(event_loop: &Ref, state: &LoopData, signals: &mut bool) -> Result<()> {
     state.thread.set(this_thread()?);
     let first = event_loop.getattr(&names().asyncgen_firstiter_hook)?;
     let last = event_loop.getattr(&names().asyncgen_finalizer_hook)?;
     imports().set_asyncgen_hooks.call([&first, &last])?;
     imports().set_running_loop.call([event_loop])?;
-    *wakeup_fd = watch_signals(event_loop)?;
+    *signals = watch_signals(event_loop)?;
     Ok(())
 }
 
 /// Undoes `enter`, as far as it went.
-fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, wakeup_fd: Option<Ref>) -> Result<()> {
+fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, signals: bool) -> Result<()> {
     settle(event_loop, state);
     state.stopping.set(false);
     state.thread.set(0);
@@ -70,21 +70,20 @@ fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, wakeup_fd: Option<Ref>
             .call_tuple(hooks, None)
             .map(drop),
     );
-    if let Some(previous) = wakeup_fd {
-        outcome = outcome.and(restore_signals(event_loop, &previous));
+    if signals {
+        outcome = outcome.and(unwatch_signals(event_loop));
     }
     outcome
 }
 
 /// On the main thread: has the interpreter write to the loop's self-pipe when a signal comes, so that
-/// one that arrives just before the loop goes to sleep still wakes it. Returns what was set before, or
-/// nothing if signals are not ours to watch.
-fn watch_signals(event_loop: &Ref) -> Result<Option<Ref>> {
+/// one that arrives just before the loop goes to sleep still wakes it. False if signals are not ours to watch.
+fn watch_signals(event_loop: &Ref) -> Result<bool> {
     let Some(socket) = event_loop.getattr_opt(&crate::native::string("_csock")?)? else {
-        return Ok(None);
+        return Ok(false);
     };
     if socket.is_none() {
-        return Ok(None);
+        return Ok(false);
     }
     let ours = socket.call_method(&names().fileno, [])?;
     let quiet = tuple(&[&crate::native::string("warn_on_full_buffer")?])?;
@@ -93,27 +92,33 @@ fn watch_signals(event_loop: &Ref) -> Result<Option<Ref>> {
         .call_kw([&ours], &quiet, &boolean(false))
     {
         Ok(previous) if previous.to_f64()? >= 0.0 && !previous.equals(&ours)? => {
-            // Somebody else listens already: leave it to them.
-            imports()
+            // Somebody else listens already: leave it to them, unless they closed their descriptor and are gone.
+            let left = imports()
                 .set_wakeup_fd
-                .call_kw([&previous], &quiet, &boolean(false))?;
-            Ok(None)
+                .call_kw([&previous], &quiet, &boolean(false));
+            if left.is_err() {
+                drop(take_raised());
+            }
+            Ok(left.is_err())
         }
-        Ok(previous) => Ok(Some(previous)),
+        Ok(_) => Ok(true),
         Err(_) => {
             // Not the main thread: signals do not come here.
-            drop(crate::native::take_raised());
-            Ok(None)
+            drop(take_raised());
+            Ok(false)
         }
     }
 }
 
-/// Puts back what `watch_signals` replaced, unless signal handlers of the loop need the descriptor on.
-fn restore_signals(event_loop: &Ref, previous: &Ref) -> Result<()> {
+/// Undoes `watch_signals`, unless signal handlers of the loop need the descriptor on.
+fn unwatch_signals(event_loop: &Ref) -> Result<()> {
     if let Some(handlers) = event_loop.getattr_opt(&crate::native::string("_signal_handlers")?)?
         && handlers.truthy()?
     {
         return Ok(());
     }
-    imports().set_wakeup_fd.call([previous]).map(drop)
+    imports()
+        .set_wakeup_fd
+        .call([&imports().minus_one])
+        .map(drop)
 }

@@ -435,7 +435,12 @@ pub fn watched(event_loop: &Ref) -> Result<Ref> {
         .watched
         .borrow()
         .iter()
-        .map(|(fd, watch)| (*fd, [&watch.file, &watch.reader, &watch.writer].map(Option::clone)))
+        .map(|(fd, watch)| {
+            (
+                *fd,
+                [&watch.file, &watch.reader, &watch.writer].map(Option::clone),
+            )
+        })
         .collect();
     let mut tuples = Vec::with_capacity(copies.len());
     for (fd, [file, reader, writer]) in copies {
