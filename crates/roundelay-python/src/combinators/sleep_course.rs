@@ -15,7 +15,7 @@ use crate::native::trampoline::guard_object;
 use crate::native::{Raised, Ref, Result, Resumed, Slot, none, raise, take_raised, tuple};
 
 use super::sleep::{SLEEP, Sleep, Stage, already_awaited, fields};
-use super::sleep_delay::{after, is_not_positive, refuse_nan};
+use super::sleep_delay::{is_not_positive, refuse_nan};
 use super::sleep_future::{FINISH, start_timer};
 
 /// When the sleep ends that `object` is, if it is one under way, in seconds of the loop's clock.
@@ -69,7 +69,7 @@ fn start(sleep: &Ref, own: &Sleep) -> Result<Resumed> {
     match eventloop::native(&event_loop) {
         Some(state) if eventloop::is_native(&event_loop) => {
             eventloop::check_open(state)?;
-            own.sleep_until(after(state, &delay)?.0);
+            own.sleep_until(eventloop::time::after(&event_loop, state, &delay)?.0);
             own.blocking.set(true);
             Ok(Resumed::Yielded(sleep.clone()))
         }

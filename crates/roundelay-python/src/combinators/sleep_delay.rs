@@ -1,8 +1,7 @@
-//! What a delay means: how it compares with zero, and when it is over.
+//! What a delay means: how it compares with zero.
 
 use pyo3::ffi;
 
-use crate::eventloop::LoopData;
 use crate::imports::names;
 #[cfg(Py_3_13)]
 use crate::native::raise;
@@ -62,18 +61,4 @@ pub fn refuse_nan(delay: &Ref) -> Result<()> {
     #[cfg(not(Py_3_13))]
     let _ = delay;
     Ok(())
-}
-
-/// `loop.time() + delay`: the number, and the object if the sum is not a plain float.
-pub fn after(state: &LoopData, delay: &Ref) -> Result<(f64, Option<Ref>)> {
-    let now = state.time();
-    // SAFETY: live; the sum is a new reference or null.
-    unsafe {
-        if ffi::PyFloat_CheckExact(delay.as_ptr()) != 0 {
-            return Ok((now + ffi::PyFloat_AS_DOUBLE(delay.as_ptr()), None));
-        }
-        let now = crate::native::float(now)?;
-        let sum = Ref::owned_or_raised(ffi::PyNumber_Add(now.as_ptr(), delay.as_ptr()))?;
-        Ok((sum.to_f64()?, Some(sum)))
-    }
 }

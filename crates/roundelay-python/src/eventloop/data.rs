@@ -94,6 +94,8 @@ pub struct LoopData {
     /// Somebody has put a scheduling method of their own on the instance (a `call_soon`, say), which everything
     /// must go through.
     pub patched: Cell<bool>,
+    /// `time()` is the user's own, on the instance or in its class; see `time`.
+    pub own_time: Cell<bool>,
     /// The task that ran last is still published as the current one.
     pub published: Cell<bool>,
     /// Somebody has put a method of their own on the instance that stands between native and asyncio's code
@@ -146,6 +148,7 @@ impl LoopData {
             clock,
             hash: Cell::new(0),
             patched: Cell::new(false),
+            own_time: Cell::new(false),
             hooked: Cell::new(false),
             transports: RefCell::default(),
             published: Cell::new(false),

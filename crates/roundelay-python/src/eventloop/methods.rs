@@ -4,7 +4,7 @@ use pyo3::ffi;
 
 use crate::{method, method0, method1};
 
-use super::{object, run, schedule, tasks, transport_table, watch};
+use super::{object, run, schedule, tasks, time, transport_table, watch};
 
 /// What `LoopBase` has; the coroutines about sockets are added by `sockets`.
 pub fn methods() -> Vec<ffi::PyMethodDef> {
@@ -13,7 +13,7 @@ pub fn methods() -> Vec<ffi::PyMethodDef> {
         method!(c"call_soon_threadsafe", schedule::call_soon_threadsafe, c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread."),
         method!(c"call_later", schedule::call_later, c"call_later($self, delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds."),
         method!(c"call_at", schedule::call_at, c"call_at($self, when, callback, *args, context=None)\n--\n\nRun the callback when the loop's clock shows when (seconds)."),
-        method0!(c"time", schedule::time, c"time($self, /)\n--\n\nThe loop's clock in seconds."),
+        method0!(c"time", time::time, c"time($self, /)\n--\n\nThe loop's clock in seconds."),
         method0!(c"create_future", tasks::create_future, c"create_future($self, /)\n--\n\nA new Future of this loop."),
         method!(c"create_task", tasks::create_task, c"create_task($self, coro, **kwargs)\n--\n\nSchedule a coroutine as a Task."),
         method0!(c"is_running", object::is_running, c"is_running($self, /)\n--\n\nWhether a thread runs the loop."),

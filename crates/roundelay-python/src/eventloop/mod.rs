@@ -13,6 +13,7 @@ mod run;
 mod schedule;
 pub mod sleeps;
 mod tasks;
+pub mod time;
 mod timer_order;
 pub mod transport_table;
 mod turn;

@@ -17,6 +17,7 @@ use crate::statics::{GilCell, TypeCell, unset};
 
 use super::data::LoopData;
 use super::methods::methods;
+use super::time;
 use super::word::{Kind, Word};
 
 /// The type `LoopBase`.
@@ -46,6 +47,7 @@ pub fn make_type() -> Result<Ref> {
         .attributes(attributes())
         .build(None)?;
     LOOP_BASE.set(type_of_class(&class));
+    time::prepare(&class)?;
     Ok(class)
 }
 
@@ -139,6 +141,7 @@ unsafe extern "C" fn new(
                 .hash
                 .set(ffi::PyObject_Hash(event_loop.as_ptr()));
             current::prepare(&event_loop)?;
+            time::look_for_own_time(&event_loop);
             Ok(event_loop)
         }
     })
@@ -193,7 +196,11 @@ unsafe extern "C" fn setattro(
                     data(Ref::view(&slf)).hooked.set(true);
                 }
             }
-            Ok(ffi::PyObject_GenericSetAttr(slf, name, value))
+            let status = ffi::PyObject_GenericSetAttr(slf, name, value);
+            if status == 0 && ffi::PyUnicode_Compare(name, names().time.as_ptr()) == 0 {
+                time::look_for_own_time(Ref::view(&slf));
+            }
+            Ok(status)
         }
     })
 }

@@ -7,6 +7,7 @@ use crate::native::{Raised, Ref, Result, aside, boolean, none, take_raised, tupl
 use super::data::LoopData;
 use super::object::data;
 use super::schedule::this_thread;
+use super::time;
 use super::turn::{settle, turn};
 
 /// `_run_once()`: one turn, for those who drive the loop by hand.
@@ -45,6 +46,7 @@ fn turns(event_loop: &Ref, state: &LoopData) -> Result<()> {
 /// Makes the loop the running one of this thread, and notes whether it is the one that hears of signals.
 fn enter(event_loop: &Ref, state: &LoopData, signals: &mut bool) -> Result<()> {
     state.thread.set(this_thread()?);
+    time::look_for_own_time(event_loop);
     let first = event_loop.getattr(&names().asyncgen_firstiter_hook)?;
     let last = event_loop.getattr(&names().asyncgen_finalizer_hook)?;
     imports().set_asyncgen_hooks.call([&first, &last])?;

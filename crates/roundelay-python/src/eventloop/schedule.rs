@@ -2,16 +2,16 @@
 
 use pyo3::ffi;
 
-use crate::combinators::sleep_delay;
 use crate::compat::current;
 use crate::future::FutureBody;
 use crate::imports::{imports, names};
 use crate::native::args::matches;
-use crate::native::{Args, Ref, Result, float, none, raise, raise_text, string};
+use crate::native::{Args, Ref, Result, none, raise, raise_text, string};
 
 use super::data::LoopData;
 use super::handle;
 use super::object::data;
+use super::time;
 use super::word::Word;
 
 fn runtime_error<T>(text: &std::ffi::CStr) -> Result<T> {
@@ -295,7 +295,7 @@ pub fn call_later(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
     if delay.is_none() {
         return type_error("delay must not be None");
     }
-    let (when, shown) = sleep_delay::after(data(event_loop), delay)?;
+    let (when, shown) = time::after(event_loop, data(event_loop), delay)?;
     at(event_loop, when, shown, call)
 }
 
@@ -333,11 +333,6 @@ fn at(event_loop: &Ref, when: f64, shown: Option<Ref>, call: Call) -> Result<Ref
     let timer = state.add_timer(when, Word::handle(handle.clone()));
     handle::scheduled(&handle, timer);
     Ok(handle)
-}
-
-/// `time()`
-pub fn time(event_loop: &Ref) -> Result<Ref> {
-    float(data(event_loop).time())
 }
 
 /// Wakes the loop out of its wait.

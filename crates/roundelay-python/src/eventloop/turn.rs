@@ -13,6 +13,7 @@ use crate::timeouts::timer;
 
 use super::data::{LoopData, When};
 use super::poll::poll;
+use super::time::now;
 use super::word::{Kind, Word};
 use super::{handle, handle_run, sleeps};
 
@@ -29,15 +30,15 @@ pub fn turn(event_loop: &Ref, state: &LoopData) -> Result<()> {
         // Signal handlers may run meanwhile, and look for the current task.
         settle(event_loop, state);
         let work = batch > 0 || stop;
-        if state.clock.is_virtual() {
+        if state.clock.is_virtual() && !state.own_time.get() {
             poll_in_virtual_time(state, work)?;
         } else {
-            poll(state, timeout(state, work))?;
+            poll(state, timeout(event_loop, state, work)?)?;
         }
         batch = state.ready.borrow().len();
     }
-    if !state.timers.borrow().is_empty() {
-        queue_due_timers(state);
+    if !state.timers.borrow().is_empty() || state.own_time.get() {
+        queue_due_timers(state, now(event_loop, state)?);
         batch = state.ready.borrow().len();
     }
     let outcome = run_batch(event_loop, state, batch);
@@ -66,13 +67,16 @@ pub fn settle(event_loop: &Ref, state: &LoopData) {
 }
 
 /// How long a poll may wait.
-fn timeout(state: &LoopData, work: bool) -> Option<Duration> {
+fn timeout(event_loop: &Ref, state: &LoopData, work: bool) -> Result<Option<Duration>> {
     if work {
-        return Some(Duration::ZERO);
+        return Ok(Some(Duration::ZERO));
     }
-    let next = state.timers.borrow_mut().next_deadline()?;
-    let left = (next.0 - state.time()).clamp(0.0, 86_400.0);
-    poll_timeout(false, Some(Duration::from_secs_f64(left)), Duration::ZERO)
+    let next = state.timers.borrow_mut().next_deadline();
+    let Some(next) = next else { return Ok(None) };
+    // Not clamp(): a time of the user's own may be no number.
+    let left = (next.0 - now(event_loop, state)?).max(0.0).min(86_400.0);
+    let left = Duration::from_secs_f64(left);
+    Ok(poll_timeout(false, Some(left), Duration::ZERO))
 }
 
 /// Polls without letting time pass; if that finds nothing to do, the clock jumps to the next timer. With no
@@ -92,8 +96,8 @@ fn poll_in_virtual_time(state: &LoopData, work: bool) -> Result<()> {
 }
 
 /// Moves what is due into the ring, in order of time and then of insertion.
-fn queue_due_timers(state: &LoopData) {
-    let before = When(state.time() + state.resolution);
+fn queue_due_timers(state: &LoopData, now: f64) {
+    let before = When(now + state.resolution);
     loop {
         let Some(word) = state.timers.borrow_mut().pop_due(before) else {
             return;
@@ -205,11 +209,11 @@ fn run_timed(event_loop: &Ref, state: &LoopData, word: Word) -> Result<()> {
     };
     state.contexts.leave();
     event_loop.setattr(&names().current_handle, &shown)?;
-    let started = state.time();
+    let started = now(event_loop, state)?;
     let outcome = run(event_loop, state, word);
     state.contexts.leave();
-    let seconds = state.time() - started;
     let reported = crate::native::aside(|| {
+        let seconds = now(event_loop, state)? - started;
         event_loop.setattr(&names().current_handle, &none())?;
         warn_if_slow(event_loop, &shown, seconds)
     });

@@ -4,7 +4,6 @@ use std::ffi::CStr;
 
 use pyo3::ffi;
 
-use crate::combinators::sleep_delay;
 use crate::eventloop;
 use crate::imports::names;
 use crate::native::function::{self, all_required};
@@ -41,7 +40,8 @@ pub fn after(delay: &Ref) -> Result<Ref> {
         return make_timeout(None);
     }
     if eventloop::is_plain(&event_loop) {
-        let (when, shown) = sleep_delay::after(eventloop::data(&event_loop), delay)?;
+        let state = eventloop::data(&event_loop);
+        let (when, shown) = eventloop::time::after(&event_loop, state, delay)?;
         return make_timeout(Some(match shown {
             Some(shown) => shown,
             None => float(when)?,
