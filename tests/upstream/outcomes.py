@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prepare import CACHE, Prepared
-from suites import HERE, Difference, Suite
+from suites import HERE, Excuse, Suite
 
 INJECT = HERE / "inject"
 LOGS = CACHE / "logs"
@@ -134,13 +134,13 @@ class Verdict:
     failed: dict[str, int]
     """How often it failed on each loop, of all runs."""
     runs: int
-    excuse: Difference | None
+    excuse: Excuse | None
 
     @property
     def kind(self) -> str:
-        """`ours` is a failure that asyncio does not have; `unsteady` and `differs` are none."""
+        """`ours` is a failure that asyncio does not have; `unsteady`, `differs` and `chance` are none."""
         if self.excuse:
-            return "differs"
+            return self.excuse.kind
         # It passed whenever it was run again, or it fails on asyncio too now and then.
         if self.failed[OURS] == 1 or self.failed[STOCK]:
             return "unsteady"
@@ -152,11 +152,11 @@ class Verdict:
         return f"{self.kind:9}{self.test}: failed {times}{reason}"
 
 
-def judge(test: str, ours: list[Run], stock: list[Run], differences: list[Difference]) -> Verdict:
+def judge(test: str, ours: list[Run], stock: list[Run], excuses: list[Excuse]) -> Verdict:
     """Judge by all runs; one in which the test never ran counts as failed."""
     failed = {
         loop: sum(run.outcomes.get(test) not in GOOD for run in runs)
         for loop, runs in ((OURS, ours), (STOCK, stock))
     }
-    excuse = next((difference for difference in differences if difference.match(test)), None)
+    excuse = next((excuse for excuse in excuses if excuse.match(test)), None)
     return Verdict(test, failed, len(ours), excuse)

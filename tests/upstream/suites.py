@@ -48,13 +48,15 @@ class Suite:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Tests that fail on roundelay only, and may."""
+class Excuse:
+    """Tests that may fail on roundelay only."""
 
     suite: str
     tests: list[str]
     reason: str
     python: str = ""
+    kind: str = "differs"
+    """`differs`: they do fail, in every run. `chance`: they race, and who wins differs."""
 
     def applies(self, minor: int = sys.version_info.minor) -> bool:
         return all(
@@ -66,22 +68,26 @@ class Difference:
         return any(fnmatchcase(test, pattern.replace("[", "[[]")) for pattern in self.tests)
 
 
-def load(path: Path = DATA) -> tuple[dict[str, Suite], list[Difference]]:
-    """The suites by name, and the differences of this Python. Raises BadData."""
+def load(path: Path = DATA) -> tuple[dict[str, Suite], list[Excuse]]:
+    """The suites by name, and the excuses on this Python. Raises BadData."""
     with path.open("rb") as file:
         data = tomllib.load(file)
-    if unknown := set(data) - {"suite", "differs"}:
+    if unknown := set(data) - {"suite", "differs", "chance"}:
         raise BadData(f"unknown section {min(unknown)!r}")
     suites = {suite.name: suite for suite in (_make(Suite, table) for table in data.get("suite", []))}
-    differences = [_make(Difference, table) for table in data.get("differs", [])]
-    for difference in differences:
-        if difference.suite not in suites:
-            raise BadData(f"no suite is called {difference.suite!r}")
-        if len(difference.reason.split()) < 4:
-            raise BadData(f"an entry needs a reason in words: {difference}")
-        if _CLAUSE.sub("", difference.python).strip(", "):
-            raise BadData(f"`python` must look like '>=3.12,<3.14': {difference.python!r}")
-    return suites, [difference for difference in differences if difference.applies()]
+    excuses = [
+        _make(Excuse, {**table, "kind": kind})
+        for kind in ("differs", "chance")
+        for table in data.get(kind, [])
+    ]
+    for excuse in excuses:
+        if excuse.suite not in suites:
+            raise BadData(f"no suite is called {excuse.suite!r}")
+        if len(excuse.reason.split()) < 4:
+            raise BadData(f"an entry needs a reason in words: {excuse}")
+        if _CLAUSE.sub("", excuse.python).strip(", "):
+            raise BadData(f"`python` must look like '>=3.12,<3.14': {excuse.python!r}")
+    return suites, [excuse for excuse in excuses if excuse.applies()]
 
 
 def _make(cls: Any, table: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ import outcomes
 import prepare
 import suites
 from outcomes import OURS, STOCK, Run, judge, only_on_ours
-from suites import Difference, Suite
+from suites import Excuse, Suite
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -111,13 +111,19 @@ def test_what_fails_on_ours_alone_is_found_and_told(
 
 def test_what_may_differ_is_no_failure_and_must_differ(session: compare.Session) -> None:
     patterns = ["*_fails_*on_ours", "*::test_is_skipped_on_ours", "*[_UnixSelectorEventLoop]"]
-    session.differences = [Difference("mine", patterns, "so that there is a reason")]
+    session.excuses = [Excuse("mine", patterns, "so that there is a reason")]
     line = session.run()
     assert "only on roundelay: 0, 5 differs" in line
     assert session.problems == []
-    session.differences = [Difference("mine", [*patterns, "*::test_passes"], "so that there is a reason")]
+    session.excuses = [Excuse("mine", [*patterns, "*::test_passes"], "so that there is a reason")]
     session.run()
     assert "suites.toml: test_it.py::test_passes does not differ any more" in session.problems
+
+
+def test_what_is_a_matter_of_chance_may_pass(session: compare.Session) -> None:
+    session.excuses = [Excuse("mine", ["*"], "so that there is a reason", kind="chance")]
+    assert "only on roundelay: 0, 5 chance" in session.run()
+    assert session.problems == []
 
 
 @pytest.mark.parametrize("session", [CRASH], indirect=True, ids=["crash"])
@@ -180,13 +186,13 @@ def test_a_test_that_ran_on_ours_alone_counts_as_well() -> None:
 
 
 def test_the_data_file_is_whole() -> None:
-    known, differences = suites.load()
+    known, excuses = suites.load()
     assert set(known) == {"aiohttp", "uvicorn", "websockets", "anyio", "tornado", "httpx"}
     for suite in known.values():
         assert suite.versions()[suite.name] == suite.version
         names = [name.partition("[")[0] for name in (*suite.install, *prepare.RUNNER)]
         assert {name for name in names if suites.normal(name) not in suite.versions()} == set()
-    assert all(difference.suite in known for difference in differences)
+    assert all(excuse.suite in known for excuse in excuses)
 
 
 @pytest.mark.parametrize(
