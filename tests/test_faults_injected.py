@@ -109,11 +109,11 @@ def test_each_call_fails_once(program: str, ours: Worker, asyncios: Worker) -> N
             wrong.append(difference)
         bad += [f"{described(program, [fault])}\n   {what}" for what in wrong]
     assert not bad, "\n".join(["", *bad])
-    # That each place was hit, and not merely meant.
+    # That each place was hit, and not merely meant; where the interpreter makes the same call, it may be hit.
     tried = {call for call in normal["native"] if not listed(program, Fault(call), NOT_TRIED)}
     if program != "sleep":
         tried.discard("ppoll")  # which is made when there is time to sleep
-    assert tried <= set(met)
+    assert tried - set(normal["others"]) <= set(met)
 
 
 @each_program

@@ -18,18 +18,15 @@ from support.fault_scene import (
     receive_all,
     verdict,
 )
+from support.tls import client_context, server_context
 
 
 @functools.cache
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    from test.test_asyncio import utils
-
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(utils.ONLYCERT, utils.ONLYKEY)
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    """A server's context, and one for its clients, who know it by number."""
+    client = client_context()
     client.check_hostname = False
-    client.verify_mode = ssl.CERT_NONE
-    return server, client
+    return server_context(), client
 
 
 # Protocols
@@ -99,11 +96,11 @@ async def server(scene: Scene, kind: Any, family: int = socket.AF_INET) -> None:
 @program("client over TLS")
 async def client_over_tls(scene: Scene) -> None:
     listener = scene.listener()
-    server_context, client_context = contexts()
-    scene.peer(echo_server, listener, server_context)
+    server_side, client_side = contexts()
+    scene.peer(echo_server, listener, server_side)
     protocol = Told(scene, "protocol")
     try:
-        transport = await connect(scene, socket.AF_INET, protocol, listener.getsockname(), ssl=client_context)
+        transport = await connect(scene, socket.AF_INET, protocol, listener.getsockname(), ssl=client_side)
         transport.write(DATA)
         await protocol.until(lambda: len(protocol.received) >= len(DATA))
         transport.close()
@@ -115,15 +112,15 @@ async def client_over_tls(scene: Scene) -> None:
 
 @program("server over TLS")
 async def server_over_tls(scene: Scene) -> None:
-    server_context, client_context = contexts()
+    server_side, client_side = contexts()
     protocols: list[Told] = []
 
     def factory() -> Told:
         protocols.append(Told(scene, "protocol", echo=True))
         return protocols[-1]
 
-    server, address = await serve(scene, socket.AF_INET, factory, ssl=server_context)
-    scene.peer(echo_client, address, socket.AF_INET, client_context)
+    server, address = await serve(scene, socket.AF_INET, factory, ssl=server_side)
+    scene.peer(echo_client, address, socket.AF_INET, client_side)
     try:
         await scene.peers_are_done()
         for protocol in protocols:
@@ -141,12 +138,12 @@ async def server_over_tls(scene: Scene) -> None:
 @program("stream client over TLS", True)
 async def stream_client(scene: Scene, tls: bool = False) -> None:
     listener = scene.listener()
-    server_context, client_context = contexts() if tls else (None, None)
-    scene.peer(echo_server, listener, server_context)
+    server_side, client_side = contexts() if tls else (None, None)
+    scene.peer(echo_server, listener, server_side)
     received = bytearray()
     writer = None
     try:
-        reader, writer = await scene.aio.open_connection(*listener.getsockname(), ssl=client_context)
+        reader, writer = await scene.aio.open_connection(*listener.getsockname(), ssl=client_side)
         for piece in (DATA[:1], DATA[1:8], DATA[8:]):
             writer.write(piece)
             await writer.drain()
@@ -170,7 +167,7 @@ async def stream_client(scene: Scene, tls: bool = False) -> None:
 @program("stream server")
 @program("stream server over TLS", True)
 async def stream_server(scene: Scene, tls: bool = False) -> None:
-    server_context, client_context = contexts() if tls else (None, None)
+    server_side, client_side = contexts() if tls else (None, None)
 
     talking = set()  # each to one client
 
@@ -190,8 +187,8 @@ async def stream_server(scene: Scene, tls: bool = False) -> None:
                 scene.tell("server", f"closed: {error_name(error)}")
             talking.discard(writer)
 
-    server = await scene.aio.start_server(talk, "127.0.0.1", 0, ssl=server_context)
-    scene.peer(echo_client, server.sockets[0].getsockname(), socket.AF_INET, client_context)
+    server = await scene.aio.start_server(talk, "127.0.0.1", 0, ssl=server_side)
+    scene.peer(echo_client, server.sockets[0].getsockname(), socket.AF_INET, client_side)
     try:
         await scene.peers_are_done()
         while talking:
@@ -203,7 +200,7 @@ async def stream_server(scene: Scene, tls: bool = False) -> None:
 
 @program("start_tls")
 async def start_tls(scene: Scene) -> None:
-    server_context, client_context = contexts()
+    server_side, client_side = contexts()
     listener = scene.listener()
 
     def peer(scene: Scene) -> None:
@@ -218,7 +215,7 @@ async def start_tls(scene: Scene) -> None:
             if question != b"secure":
                 return
             connection.sendall(b"go")
-            with server_context.wrap_socket(connection, server_side=True) as secured:
+            with server_side.wrap_socket(connection, server_side=True) as secured:
                 scene.tell("peer", f"received {secured.recv(100)!r}")
                 secured.sendall(b"heard")
                 receive_all(secured)
@@ -229,7 +226,7 @@ async def start_tls(scene: Scene) -> None:
         reader, writer = await scene.aio.open_connection(*listener.getsockname())
         writer.write(b"secure")
         scene.tell("reader", repr(await reader.readexactly(2)))
-        await writer.start_tls(client_context)
+        await writer.start_tls(client_side)
         writer.write(b"password")
         scene.tell("reader", repr(await reader.readexactly(5)))
     finally:
