@@ -44,7 +44,7 @@ def test_five_seconds_of_everything_leave_nothing_behind() -> None:
     ],
 )
 def test_what_leaks_is_told(leak: str, complaint: str) -> None:
-    status, output = soak("--seconds", "3", "--leak", leak)
+    status, output = soak("--seconds", "6", "--leak", leak)
     assert status == 1, output
     assert complaint in output
 
