@@ -95,12 +95,15 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     if report is None or not report.passed:
         # The traceback of a failure keeps alive whatever its frames hold.
         return
-    complaints = left_behind(descriptors_before, loops_before)
     deadline = time.monotonic() + THREADS_END_S
-    while complaints and threading.active_count() > 1 and time.monotonic() < deadline:
-        # A thread of an executor lets go of its last piece of work after it has told of the result.
-        time.sleep(0.001)
+    while True:
+        # A thread of an executor lets go of its last piece of work after it has told of the result. Asked before the
+        # look: a thread that ends meanwhile is looked after once more.
+        threads = threading.active_count() > 1
         complaints = left_behind(descriptors_before, loops_before)
+        if not complaints or not threads or time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
     if complaints:
         pytest.fail("the test leaks " + "; ".join(complaints), pytrace=False)
 

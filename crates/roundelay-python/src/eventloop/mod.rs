@@ -4,6 +4,7 @@
 //! code still provides what is not native yet (sockets, subprocesses, the executor, error reports).
 
 mod data;
+mod fileno;
 pub mod handle;
 pub mod handle_run;
 mod methods;

@@ -8,13 +8,13 @@ use pyo3::ffi;
 use roundelay::{Interest, Reactor};
 
 use crate::error::raise_io;
-use crate::imports::names;
 use crate::native::{Args, Raised, Ref, Result, boolean, integer, list, none, raise_text, tuple};
 
 use crate::sockets;
 use crate::sync::stock_call;
 
 use super::data::{LoopData, Mode, Watch};
+use super::fileno::{descriptor, invalid};
 use super::handle;
 use super::object::data;
 use super::schedule::check_closed;
@@ -154,51 +154,6 @@ fn remember_file(state: &LoopData, fd: RawFd, object: &Ref) {
         None => None,
     };
     drop(before);
-}
-
-/// A descriptor given as a number or as an object with `fileno()`, as `selectors` takes it.
-fn descriptor(object: &Ref) -> Result<RawFd> {
-    // SAFETY: live.
-    let is_int = |object: &Ref| unsafe { ffi::PyLong_Check(object.as_ptr()) != 0 };
-    let number = if is_int(object) {
-        object.clone()
-    } else {
-        let number = object
-            .getattr(&names().fileno)
-            .and_then(|fileno| fileno.call([]));
-        match number {
-            Ok(number) if is_int(&number) => number,
-            _ => {
-                drop(crate::native::take_raised());
-                return invalid(format!(
-                    "Invalid file object: {}",
-                    crate::native::repr(object)?
-                ));
-            }
-        }
-    };
-    let mut overflow = 0;
-    // SAFETY: a live int.
-    let fd = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
-    if overflow < 0 || (fd < 0 && overflow == 0) {
-        return invalid(format!(
-            "Invalid file descriptor: {}",
-            crate::native::repr(&number)?
-        ));
-    }
-    match RawFd::try_from(fd) {
-        Ok(fd) if overflow == 0 => Ok(fd),
-        _ => {
-            // SAFETY: a live int; raises that it is too large, as for every descriptor.
-            unsafe { ffi::PyObject_AsFileDescriptor(number.as_ptr()) };
-            Err(Raised)
-        }
-    }
-}
-
-fn invalid<T>(text: String) -> Result<T> {
-    // SAFETY: a static exception class.
-    raise_text(unsafe { ffi::PyExc_ValueError }, &text)
 }
 
 fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
