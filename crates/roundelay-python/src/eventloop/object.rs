@@ -47,7 +47,6 @@ pub fn make_type() -> Result<Ref> {
         .attributes(attributes())
         .build(None)?;
     LOOP_BASE.set(type_of_class(&class));
-    time::prepare(&class)?;
     Ok(class)
 }
 
@@ -56,6 +55,7 @@ pub fn register_class(class: &Ref) -> Result<()> {
     repeat_methods(class, methods())?;
     CALL_SOON.set(class.getattr(&names().call_soon)?.into_ptr());
     EVENT_LOOP.set(type_of_class(class));
+    time::prepare(class)?;
     crate::sockets::prepare(class)?;
     // The class lives as long as the process, like every native type.
     std::mem::forget(class.clone());

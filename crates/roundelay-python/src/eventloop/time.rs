@@ -14,10 +14,10 @@ use crate::statics::GilCell;
 use super::data::LoopData;
 use super::object::data;
 
-/// `LoopBase.time`, to see whether somebody overrides it.
+/// `EventLoop.time`, to see whether somebody overrides it.
 static TIME: GilCell<*mut ffi::PyObject> = GilCell::new(ptr::null_mut());
 
-/// Remembers the method of the class that was just made.
+/// Remembers the method of `EventLoop`, which has its methods itself.
 pub fn prepare(class: &Ref) -> Result<()> {
     TIME.set(class.getattr(&names().time)?.into_ptr());
     Ok(())
