@@ -177,15 +177,16 @@ fn watched_for(waited: &Ref) -> Result<Option<Ref>> {
     // SAFETY: a live list; a new reference or null.
     let all = unsafe { Ref::owned_or_raised(ffi::PySequence_Tuple(all.as_ptr())) }?;
     for entry in crate::native::items(&all) {
+        // What was given for the descriptor, the descriptor, reader and writer.
         let parts = crate::native::items(&entry);
-        for handle in parts[1..].iter().filter(|handle| !handle.is_none()) {
+        for handle in parts[2..].iter().filter(|handle| !handle.is_none()) {
             let arguments = handle.getattr(&string("_args")?)?;
             if !arguments.is_none()
                 && crate::native::items(&arguments)
                     .first()
                     .is_some_and(|first| first.is(waited))
             {
-                return Ok(Some(parts[0].clone()));
+                return Ok(Some(parts[1].clone()));
             }
         }
     }
