@@ -284,6 +284,21 @@ static size_t shortened(const struct iovec *pieces, size_t count, size_t most, s
 IN_PIECES(readv)
 IN_PIECES(writev)
 
+/* Native code reads and writes pipes with these, which may be told not to wait, where others call read and
+ * write: counted as such. They are looked up by name, so they are not among the extension's imports. */
+#define IN_PIECES_AT_ONCE(name, counted)                                                                \
+    IN_PLACE_OF(ssize_t, name, int fd, const struct iovec *pieces, int count, off_t at, int flags) {    \
+        REAL(name);                                                                                     \
+        size_t size = size_of(pieces, count), most = size;                                              \
+        MAY_FAIL(counted, fd, &most);                                                                   \
+        if (most == size) return real(fd, pieces, count, at, flags);                                    \
+        struct iovec copy[MOST_PIECES];                                                                 \
+        return real(fd, copy, (int)shortened(pieces, count, most, copy), at, flags);                    \
+    }
+
+IN_PIECES_AT_ONCE(preadv64v2, read)
+IN_PIECES_AT_ONCE(pwritev64v2, write)
+
 #define AS_MESSAGE(name, constness)                                                              \
     IN_PLACE_OF(ssize_t, name, int fd, constness struct msghdr *message, int flags) {            \
         REAL(name);                                                                              \
