@@ -245,7 +245,8 @@ def test_no_file_is_too_long_to_read(folders: list[str], limit: int) -> None:
         file.relative_to(ROOT).as_posix(): len(file.read_text(encoding="utf-8").splitlines())
         for folder in folders
         for file in (ROOT / folder).rglob("*")
-        if file.suffix in (".rs", ".py", ".pyi")
+        # Types of the native module, which is one: a table, and no code.
+        if file.suffix in (".rs", ".py", ".pyi") and file.name != "_core.pyi"
     }
     assert len(lengths) > len(folders)
     assert not {name: n for name, n in lengths.items() if n > limit}
