@@ -97,8 +97,8 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     deadline = time.monotonic() + THREADS_END_S
     while True:
-        # A thread of an executor lets go of its last piece of work after it has told of the result. Asked before the
-        # look: a thread that ends meanwhile is looked after once more.
+        # A thread of an executor lets go of its last piece of work after it has told of the result. Asked
+        # before the look, so that after the end of the last thread there is one more.
         threads = threading.active_count() > 1
         complaints = left_behind(descriptors_before, loops_before)
         if not complaints or not threads or time.monotonic() > deadline:

@@ -77,6 +77,8 @@ __all__ = [
     "Waiting",
     "__version__",
     "as_completed",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
     "create_task",
     "ensure_future",
     "gather",

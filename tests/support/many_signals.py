@@ -1,7 +1,7 @@
 """Sends five each of many signals at once, and prints which of them the loop has served.
 
-A program of its own: the system nests as many frames on the stack for signals as come at once, which is more than the
-small stack holds that a faulthandler, and with it pytest, has set up for them.
+A program of its own: the system nests as many frames on the stack for signals as come at once, which is more
+than the small stack holds that a faulthandler, and with it pytest, has set up for them.
 """
 
 import asyncio

@@ -73,8 +73,9 @@ fn timeout(event_loop: &Ref, state: &LoopData, work: bool) -> Result<Option<Dura
     }
     let next = state.timers.borrow_mut().next_deadline();
     let Some(next) = next else { return Ok(None) };
-    // Not clamp(): a time of the user's own may be no number.
-    let left = (next.0 - now(event_loop, state)?).max(0.0).min(86_400.0);
+    // A time of the user's own may be no number, of which max() makes zero.
+    let left = (next.0 - now(event_loop, state)?).max(0.0);
+    let left = left.min(86_400.0);
     let left = Duration::from_secs_f64(left);
     Ok(poll_timeout(false, Some(left), Duration::ZERO))
 }

@@ -65,7 +65,7 @@ fn tells_of_the_end(kind: Kind) -> bool {
         Kind::Socket => true,
         // As asyncio has found out.
         Kind::Fifo { named } => {
-            !cfg!(target_os = "aix") && !(cfg!(target_vendor = "apple") && named)
+            !(cfg!(target_os = "aix") || cfg!(target_vendor = "apple") && named)
         }
         Kind::CharacterDevice | Kind::Other => false,
     }
