@@ -62,8 +62,8 @@ def sending(to: str, number: int) -> Iterator[Sender]:
 
 
 def listen(aio: ModuleType, loop: asyncio.AbstractEventLoop) -> None:
-    """asyncio misses a signal that comes between its last look and its wait, unless the loop has a handler for
-    any signal at all, and with it a wakeup descriptor. Ours always has one."""
+    """asyncio misses a signal that comes between its last look and its wait, unless the loop has a handler
+    for any signal at all, and with it a wakeup descriptor. Ours always has one."""
     if aio is asyncio:
         loop.add_signal_handler(signal.SIGUSR2, lambda: None)
 
