@@ -115,13 +115,13 @@ def test_a_process_without_pipes(aio: ModuleType, see: Witness) -> None:
 @same_on_both
 def test_a_child_that_closes_its_pipes_early(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
-        process = await start(aio, "exec <&- >&- 2>&-; kill -STOP $$; exit 2")
+        process = await start(aio, "trap 'exit 2' USR1; exec <&- >&- 2>&-; while :; do sleep 0.01; done")
         while process.order.count("pipe lost") < 3:
             await aio.sleep(0.001)
         see(process.told, process.transport.get_returncode())
         for number in (0, 1, 2):
             see(process.transport.get_pipe_transport(number).is_closing())
-        process.transport.send_signal(signal.SIGCONT)
+        process.transport.send_signal(signal.SIGUSR1)
         await process.end()
         see(process.told["process"], process.transport.get_returncode())
 

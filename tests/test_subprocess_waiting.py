@@ -217,11 +217,13 @@ def test_a_transport_is_closed_while_its_process_runs(aio: ModuleType, see: Witn
         waiting = loop.create_task(transport._wait())
         getattr(transport, name)()
         transport.close()
-        see(await waiting, transport.get_returncode(), transport.is_closing())
+        # On Pythons whose close() asks for the status itself, asyncio's watcher may come too late for it.
+        see({await waiting, transport.get_returncode()} <= {-9, 255}, transport.is_closing())
         see(is_gone(transport.get_pid()))
         await turns(aio)
 
     see.run(main())
+    see.records = [record for record in see.records if record[0] != "log"]
 
 
 @waits_in_threads
