@@ -116,7 +116,7 @@ def test_no_system_call_of_the_extension_blocks() -> None:
     # These would, too, and cannot be told: their callers have asked the socket for its timeout.
     asked = {"acceptfrom_with", "connect"}
     # These do not wait whatever the descriptor is.
-    quick = {"fstat", "ioctl_fionbio", "pidfd_open"}
+    quick = {"fstat", "getpeername", "getsockname", "ioctl_fionbio", "pidfd_open"}
     sources = "".join(code_of(file) for file in sorted((EXTENSION / "system").glob("*.rs")))
     calls = re.findall(
         r"\b(?:net|io|fs|process|pipe|event|thread)::(\w+)\(((?:[^()]|\([^()]*\))*)\)", sources

@@ -30,6 +30,8 @@ MODULES = {
     "test.test_asyncio.test_sendfile": 11,
     "test.test_asyncio.test_server": 11,
     "test.test_asyncio.test_sock_lowlevel": 11,
+    "test.test_asyncio.test_events": 11,
+    "test.test_asyncio.test_base_events": 11,
     "test.test_asyncio.test_ssl": 11,
     "test.test_asyncio.test_sslproto": 11,
     "test.test_asyncio.test_subprocess": 11,
@@ -50,7 +52,7 @@ MODULES = {
 COORDINATION = ("_locks", "_queues", "_taskgroups", "_timeouts", "_waitfor", "_staggered", "_streams")
 """Endings of the modules about what tasks coordinate with. They leave the making of tasks to the loop."""
 
-CONNECTIONS = ("_buffered_proto", "_sendfile", "_server", "_sock_lowlevel", "_ssl", "_sslproto")
+CONNECTIONS = ("_buffered_proto", "_events", "_sendfile", "_server", "_sock_lowlevel", "_ssl", "_sslproto")
 """Endings of the modules about what a loop does with sockets, whoever made the tasks."""
 
 PROCESSES = ("_subprocess", "_unix_events")

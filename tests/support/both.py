@@ -130,6 +130,7 @@ _LOOP_CLASS = re.compile(r"\b_UnixSelectorEventLoop\b")
 _MODULE = re.compile(r"<(?:_asyncio|roundelay)\.(?=\w+ object)")
 _DESCRIPTOR = re.compile(r"\bfd=\d+")
 _PROCESS = re.compile(r"\b(pid[= ]|Process |subprocess )\d+")
+_PORT = re.compile(r"(\b[lr]addr=\('[^']*', )\d+")
 _TASK_NUMBER = re.compile(r"\bTask-(\d+)\b")
 
 
@@ -151,6 +152,7 @@ def comparable(records: list[Any]) -> list[Any]:
             value = _LOOP_CLASS.sub("EventLoop", value)
             value = _DESCRIPTOR.sub("fd=N", value)
             value = _PROCESS.sub(r"\g<1>N", value)
+            value = _PORT.sub(r"\1PORT", value)
             return _TASK_NUMBER.sub(number, value)
         if isinstance(value, tuple | list):
             return type(value)(plain(item) for item in value)

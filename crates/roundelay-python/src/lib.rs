@@ -12,6 +12,7 @@ compile_error!(
 
 mod combinators;
 mod compat;
+mod connections;
 mod coroutine;
 mod datagrams;
 mod error;
@@ -22,6 +23,7 @@ mod module;
 mod native;
 mod pipes;
 mod queues;
+mod servers;
 mod sockets;
 mod statics;
 mod streams;

@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use crate::combinators::{self, create, gather, sleep, sleep_function, sleep_future};
 use crate::compat::{
     awaitable, awaited_by, behaviour, completion_behaviour, context, current, deque_length,
-    file_descriptor, gc_list, group_behaviour, layout, registry, socket_descriptor,
-    transport_behaviour,
+    file_descriptor, gc_list, group_behaviour, layout, registry, server_behaviour,
+    socket_descriptor, transport_behaviour,
 };
+use crate::connections;
 use crate::coroutine;
 use crate::datagrams;
 use crate::eventloop::{self, handle};
@@ -19,6 +20,7 @@ use crate::imports;
 use crate::native::{self, Raised, Ref, Result, list, none};
 use crate::pipes;
 use crate::queues;
+use crate::servers;
 use crate::sockets;
 use crate::streams;
 use crate::subprocess;
@@ -54,6 +56,7 @@ fn fill(module: &Ref) -> Result<()> {
     group_behaviour::probe()?;
     completion_behaviour::probe()?;
     transport_behaviour::probe()?;
+    server_behaviour::probe()?;
     socket_descriptor::probe()?;
     deque_length::probe()?;
     file_descriptor::probe()?;
@@ -112,6 +115,8 @@ fn fill(module: &Ref) -> Result<()> {
     let (handle_class, timer_class) = handle::make_types()?;
     let loop_class = eventloop::make_type()?;
     sockets::make_types(&loop_class)?;
+    servers::make_types()?;
+    connections::add_methods(&loop_class)?;
     for (name, object) in [
         (c"Future", future_class),
         (c"Task", task_class),

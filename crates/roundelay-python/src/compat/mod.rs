@@ -21,6 +21,7 @@ pub mod kept_stop;
 pub mod layout;
 pub mod own_attributes;
 pub mod registry;
+pub mod server_behaviour;
 pub mod socket_descriptor;
 mod source;
 pub mod stop_iteration;

@@ -15,7 +15,7 @@ use crate::native::args::matches;
 use crate::native::stand_in::{self, StandIn, call_stock};
 use crate::native::trampoline::guard_object;
 use crate::native::types::{set_type_attribute, type_of_class};
-use crate::native::{Args, Ref, Result, Slot, check, dict, string, tuple};
+use crate::native::{Args, Ref, Result, Slot, check, dict, int_value, string, tuple};
 use crate::statics::{Once, TypeCell, unset};
 use crate::unary_slot;
 
@@ -39,6 +39,35 @@ struct Function {
     collects: Cell<bool>,
     /// Whether `async with` calls it; see [`bound`].
     entered: Cell<bool>,
+    /// See [`add_method_with_defaults`]; empty for most.
+    defaults: Cell<&'static [(&'static str, Default)]>,
+}
+
+/// What a parameter may be given that the definition does not have, so that the call is still one of those that
+/// it is for.
+#[derive(Clone, Copy)]
+pub enum Default {
+    /// `None`
+    None,
+    /// `False`
+    False,
+    /// `None` or `False`, which say the same.
+    NoneOrFalse,
+    /// A zero, be it of an enumeration.
+    Zero,
+}
+
+impl Default {
+    fn is(self, value: &Ref) -> bool {
+        // SAFETY: a static of the interpreter.
+        let is_false = || value.is_ptr(unsafe { ffi::Py_False() });
+        match self {
+            Self::None => value.is_none(),
+            Self::False => is_false(),
+            Self::NoneOrFalse => value.is_none() || is_false(),
+            Self::Zero => int_value(value) == Some(0),
+        }
+    }
 }
 
 fn fields(function: &Ref) -> &Function {
@@ -122,10 +151,42 @@ pub fn add_method(class: &Ref, definition: &'static AsyncDef) -> Result<()> {
 pub fn add_method_over(class: &Ref, definition: &'static AsyncDef, stock: &Ref) -> Result<()> {
     let name = string(definition.name)?;
     let function = make_called_by(call_method, definition, stock.getattr(&name)?)?;
-    fields(&function).owner.set(type_of_class(class));
+    put_method(class, &name, definition, &function)
+}
+
+/// The same for a method that has more parameters, which are rarely given anything but their defaults. A call that
+/// does is asyncio's method's from the beginning.
+pub fn add_method_with_defaults(
+    class: &Ref,
+    definition: &'static AsyncDef,
+    stock: &Ref,
+    defaults: &[(&'static str, Default)],
+) -> Result<()> {
+    let name = string(definition.name)?;
+    let stock = stock.getattr(&name)?;
+    let known = stock.getattr(&string("__kwdefaults__")?)?;
+    let mut kept = Vec::new();
+    for (name, default) in defaults {
+        // Older releases do not have all of them.
+        // SAFETY: live objects.
+        let there = unsafe { ffi::PySequence_Contains(known.as_ptr(), string(name)?.as_ptr()) };
+        check(there)?;
+        if there != 0 {
+            kept.push((*name, *default));
+        }
+    }
+    let function = make_called_by(call_method, definition, stock)?;
+    fields(&function)
+        .defaults
+        .set(Box::leak(kept.into_boxed_slice()));
+    put_method(class, &name, definition, &function)
+}
+
+fn put_method(class: &Ref, name: &Ref, definition: &AsyncDef, function: &Ref) -> Result<()> {
+    fields(function).owner.set(type_of_class(class));
     let entered = ["__aenter__", "__aexit__"].contains(&definition.name);
-    fields(&function).entered.set(entered);
-    class.setattr(&name, &function)
+    fields(function).entered.set(entered);
+    class.setattr(name, function)
 }
 
 unsafe extern "C" fn call(
@@ -201,7 +262,7 @@ pub(super) fn call_with(function: &Ref, args: &Args<'_>) -> Result<Ref> {
         for (slot, value) in slots.iter().zip(args.positional) {
             slot.set(value.clone());
         }
-        if args.no_keywords() || keywords(definition, args, &slots[first..]) {
+        if args.no_keywords() || keywords(definition, args, &slots[first..], own.defaults.get()) {
             return Ok(coroutine);
         }
         discard(&coroutine);
@@ -240,7 +301,12 @@ fn collect(
 }
 
 /// Puts keyword arguments into their slots; false if something does not fit.
-fn keywords(definition: &AsyncDef, args: &Args<'_>, slots: &[Slot]) -> bool {
+fn keywords(
+    definition: &AsyncDef,
+    args: &Args<'_>,
+    slots: &[Slot],
+    defaults: &[(&str, Default)],
+) -> bool {
     for (name, value) in args.keyword_items() {
         let place = definition
             .parameters
@@ -248,6 +314,9 @@ fn keywords(definition: &AsyncDef, args: &Args<'_>, slots: &[Slot]) -> bool {
             .position(|parameter| matches(&name, parameter));
         match place {
             Some(place) if !slots[place].is_some() => slots[place].set(value.clone()),
+            None if defaults
+                .iter()
+                .any(|(parameter, default)| matches(&name, parameter) && default.is(value)) => {}
             _ => return false,
         }
     }

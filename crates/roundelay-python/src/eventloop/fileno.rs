@@ -4,30 +4,13 @@ use std::os::fd::RawFd;
 
 use pyo3::ffi;
 
-use crate::imports::names;
 use crate::native::{Raised, Ref, Result, raise_text};
+
+use super::transport_table;
 
 /// A descriptor given as a number or as an object with `fileno()`, as `selectors` takes it.
 pub fn descriptor(object: &Ref) -> Result<RawFd> {
-    // SAFETY: live.
-    let is_int = |object: &Ref| unsafe { ffi::PyLong_Check(object.as_ptr()) != 0 };
-    let number = if is_int(object) {
-        object.clone()
-    } else {
-        let number = object
-            .getattr(&names().fileno)
-            .and_then(|fileno| fileno.call([]));
-        match number {
-            Ok(number) if is_int(&number) => number,
-            _ => {
-                drop(crate::native::take_raised());
-                return invalid(format!(
-                    "Invalid file object: {}",
-                    crate::native::repr(object)?
-                ));
-            }
-        }
-    };
+    let number = transport_table::number_of(object)?;
     let mut overflow = 0;
     // SAFETY: a live int.
     let fd = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
@@ -47,8 +30,15 @@ pub fn descriptor(object: &Ref) -> Result<RawFd> {
     }
 }
 
-/// Raises `ValueError`.
-pub fn invalid<T>(text: String) -> Result<T> {
+/// Refuses what a closed socket says of its descriptor.
+pub fn check_number(fd: RawFd) -> Result<()> {
+    if fd < 0 {
+        return invalid(format!("Invalid file descriptor: {fd}"));
+    }
+    Ok(())
+}
+
+fn invalid<T>(text: String) -> Result<T> {
     // SAFETY: a static exception class.
     raise_text(unsafe { ffi::PyExc_ValueError }, &text)
 }

@@ -23,6 +23,7 @@ pub fn methods() -> Vec<ffi::PyMethodDef> {
         method0!(c"run_forever", run::run_forever, c"run_forever($self, /)\n--\n\nRun until stop() is called."),
         method0!(c"_run_once", run::run_once, c"_run_once($self, /)\n--\n\nRun one turn."),
         method!(c"_add_reader", watch::add_reader, c"_add_reader($self, fd, callback, /, *args)\n--\n\n"),
+        method!(c"_start_serving", crate::servers::start_serving, c"_start_serving($self, /, *args, **kwargs)\n--\n\n"),
         method!(c"_add_writer", watch::add_writer, c"_add_writer($self, fd, callback, /, *args)\n--\n\n"),
         method1!(c"_remove_reader", watch::remove_reader, c"_remove_reader($self, fd, /)\n--\n\n"),
         method1!(c"_remove_writer", watch::remove_writer, c"_remove_writer($self, fd, /)\n--\n\n"),

@@ -19,6 +19,7 @@ mod timer_order;
 pub mod transport_table;
 mod turn;
 pub mod watch;
+pub mod watch_once;
 mod word;
 
 pub use data::{LoopData, after_fork_in_child};

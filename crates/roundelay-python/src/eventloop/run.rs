@@ -50,9 +50,20 @@ fn enter(event_loop: &Ref, state: &LoopData, signals: &mut bool) -> Result<()> {
     let first = event_loop.getattr(&names().asyncgen_firstiter_hook)?;
     let last = event_loop.getattr(&names().asyncgen_finalizer_hook)?;
     imports().set_asyncgen_hooks.call([&first, &last])?;
-    imports().set_running_loop.call([event_loop])?;
+    set_running(event_loop)?;
     *signals = watch_signals(event_loop)?;
     Ok(())
+}
+
+/// Tells asyncio which loop runs on this thread: where its C code looks, which native code does as well, and
+/// where else its Python code may look.
+fn set_running(event_loop: &Ref) -> Result<()> {
+    imports().set_running_loop.call([event_loop])?;
+    let set = imports().events.getattr(&names().set_running_loop)?;
+    if set.is(&imports().set_running_loop) {
+        return Ok(());
+    }
+    set.call([event_loop]).map(drop)
 }
 
 /// Undoes `enter`, as far as it went.
@@ -60,7 +71,7 @@ fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, signals: bool) -> Resu
     settle(event_loop, state);
     state.stopping.set(false);
     state.thread.set(0);
-    let mut outcome = imports().set_running_loop.call([&none()]).map(drop);
+    let mut outcome = set_running(&none());
     outcome = outcome.and(
         event_loop
             .call_method(&names().set_coroutine_origin_tracking, [&boolean(false)])

@@ -6,8 +6,8 @@ use pyo3::ffi;
 
 use crate::imports::names;
 use crate::native::{
-    Args, Raised, Ref, Result, integer, list, none, raise_object, raise_text, raised, repr, string,
-    take_raised,
+    Args, Raised, Ref, Result, int_value, integer, list, none, raise_object, raise_text, repr,
+    string, take_raised,
 };
 
 use super::object::data;
@@ -70,31 +70,28 @@ fn refuse_if_used(event_loop: &Ref, fd: RawFd, shown: Option<&Ref>) -> Result<()
 
 /// `_ensure_fd_no_transport(fd)`, of a number or of an object with `fileno()`.
 pub fn ensure_method(event_loop: &Ref, fd: &Ref) -> Result<Ref> {
-    if let Some(number) = number_of(fd)? {
+    if let Some(number) = descriptor_of(fd)? {
         refuse(event_loop, number, Some(fd))?;
     }
     Ok(none())
 }
 
-/// The descriptor; nothing if it is a number that no descriptor has.
-fn number_of(object: &Ref) -> Result<Option<RawFd>> {
+/// The number of a descriptor, given as such or as an object with `fileno()`, as `selectors` takes it.
+pub fn number_of(object: &Ref) -> Result<Ref> {
     // SAFETY: live.
-    let is_int = |object: &Ref| unsafe { ffi::PyLong_Check(object.as_ptr()) != 0 };
-    let number = if is_int(object) {
-        object.clone()
-    } else {
-        match number_by_method(object) {
-            Ok(number) => number,
-            Err(Raised) => return no_number(object),
-        }
-    };
-    let mut overflow = 0;
-    // SAFETY: a live int.
-    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
-    if number == -1 && raised() {
-        return Err(Raised);
+    if unsafe { ffi::PyLong_Check(object.as_ptr()) } != 0 {
+        return Ok(object.clone());
     }
-    Ok(RawFd::try_from(number).ok().filter(|_| overflow == 0))
+    match number_by_method(object) {
+        Ok(number) => Ok(number),
+        Err(Raised) => no_number(object),
+    }
+}
+
+/// The descriptor; nothing if it is a number that no descriptor has.
+fn descriptor_of(object: &Ref) -> Result<Option<RawFd>> {
+    let number = int_value(&number_of(object)?);
+    Ok(number.and_then(|number| RawFd::try_from(number).ok()))
 }
 
 /// `int(object.fileno())`
@@ -106,7 +103,7 @@ fn number_by_method(object: &Ref) -> Result<Ref> {
 }
 
 /// `raise ValueError(...) from None`, if what was raised says that the object has no descriptor.
-fn no_number(object: &Ref) -> Result<Option<RawFd>> {
+fn no_number<T>(object: &Ref) -> Result<T> {
     // SAFETY: static exception classes; an exception is set.
     let expected = unsafe {
         [
@@ -139,7 +136,7 @@ fn no_number(object: &Ref) -> Result<Option<RawFd>> {
 
 /// `_transport_at(fd)`: the transport that uses the descriptor, or `None`.
 pub fn get_method(event_loop: &Ref, fd: &Ref) -> Result<Ref> {
-    let found = match number_of(fd)? {
+    let found = match descriptor_of(fd)? {
         Some(fd) => get(event_loop, fd)?,
         None => None,
     };
@@ -152,7 +149,7 @@ pub fn set_method(event_loop: &Ref, args: Args<'_>) -> Result<Ref> {
     let (Some(fd), Some(transport)) = (fd, transport) else {
         return Err(Raised);
     };
-    if let Some(fd) = number_of(fd)? {
+    if let Some(fd) = descriptor_of(fd)? {
         if transport.is_none() {
             let removed = data(event_loop).transports.borrow_mut().remove(&fd);
             drop(removed);

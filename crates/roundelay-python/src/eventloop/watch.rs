@@ -14,21 +14,21 @@ use crate::sockets;
 use crate::sync::stock_call;
 
 use super::data::{LoopData, Mode, Watch};
-use super::fileno::{descriptor, invalid};
-use super::handle;
+use super::fileno::{check_number, descriptor};
+use super::handle::{self, Arguments};
 use super::object::data;
 use super::schedule::check_closed;
 use super::transport_table;
 
 /// Which of the two callbacks of a descriptor is meant.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Reader,
     Writer,
 }
 
 impl Watch {
-    fn side(&mut self, side: Side) -> &mut Option<Ref> {
+    pub(super) fn side(&mut self, side: Side) -> &mut Option<Ref> {
         match side {
             Side::Reader => &mut self.reader,
             Side::Writer => &mut self.writer,
@@ -168,9 +168,9 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
     };
     let fd = descriptor(object)?;
     let arguments = match rest {
-        [] => handle::Arguments::None,
-        [only] => handle::Arguments::One(only.clone()),
-        many => handle::Arguments::Many(crate::native::tuple(&many.iter().collect::<Vec<_>>())?),
+        [] => Arguments::None,
+        [only] => Arguments::One(only.clone()),
+        many => Arguments::Many(crate::native::tuple(&many.iter().collect::<Vec<_>>())?),
     };
     let handle = handle::make(event_loop, callback, arguments, None)?;
     let replaced = insert(state, fd, side, handle.clone()).or_else(raise_io)?;
@@ -183,9 +183,21 @@ fn add(event_loop: &Ref, args: Args<'_>, side: Side) -> Result<Ref> {
 
 /// Has the loop call a native transport's method while its descriptor is readable (or writable).
 pub fn watch(event_loop: &Ref, fd: RawFd, readable: bool, callback: &Ref) -> Result<()> {
+    watch_with(event_loop, fd, readable, callback, Arguments::None)
+}
+
+/// The same with a callback that has arguments.
+pub fn watch_with(
+    event_loop: &Ref,
+    fd: RawFd,
+    readable: bool,
+    callback: &Ref,
+    arguments: Arguments,
+) -> Result<()> {
     let state = data(event_loop);
     check_closed(state)?;
-    let handle = handle::make(event_loop, callback, handle::Arguments::None, None)?;
+    check_number(fd)?;
+    let handle = handle::make(event_loop, callback, arguments, None)?;
     match insert(state, fd, side_of(readable), handle).or_else(raise_io)? {
         Some(replaced) => handle::cancel(&replaced).map(drop),
         None => Ok(()),
@@ -197,83 +209,8 @@ pub fn unwatch(event_loop: &Ref, fd: RawFd, readable: bool) -> Result<()> {
     remove(event_loop, fd, side_of(readable)).map(drop)
 }
 
-/// Has the loop call `callback(argument)` the next time that the descriptor is readable (or writable), and
-/// returns the handle. Nothing is asked of the system when it was called and is not wanted any more.
-pub fn watch_once(
-    event_loop: &Ref,
-    fd: RawFd,
-    readable: bool,
-    callback: &Ref,
-    argument: &Ref,
-) -> Result<Ref> {
-    let state = data(event_loop);
-    check_closed(state)?;
-    if fd < 0 {
-        return invalid(format!("Invalid file descriptor: {fd}"));
-    }
-    let argument = handle::Arguments::One(argument.clone());
-    let handle = handle::make(event_loop, callback, argument, None)?;
-    let other = state.watched.borrow().contains_key(&fd);
-    if other {
-        if let Some(replaced) =
-            insert(state, fd, side_of(readable), handle.clone()).or_else(raise_io)?
-        {
-            handle::cancel(&replaced)?;
-        }
-    } else {
-        let mut watch = Watch {
-            mode: Mode::Once,
-            ..Watch::default()
-        };
-        *watch.side(side_of(readable)) = Some(handle.clone());
-        if let Some(reactor) = state.reactor().or_else(raise_io)? {
-            let known = take_asleep(state, fd);
-            reactor.arm(fd, watch.interest(), known).or_else(raise_io)?;
-            state.watched.borrow_mut().insert(fd, watch);
-        }
-    }
-    Ok(handle)
-}
-
-/// Has the loop call a handle of [`watch_once`] once more, if it is still wanted.
-pub fn watch_again(event_loop: &Ref, fd: RawFd, readable: bool, handle: &Ref) -> Result<()> {
-    let state = data(event_loop);
-    let Some(reactor) = state.reactor().or_else(raise_io)? else {
-        return Ok(());
-    };
-    let mut watched = state.watched.borrow_mut();
-    if let Some(watch) = watched.get_mut(&fd)
-        && watch.mode == Mode::Asleep
-        && is_handle(watch.side(side_of(readable)), handle)
-    {
-        watch.mode = Mode::Once;
-        let armed = reactor.arm(fd, watch.interest(), true);
-        drop(watched);
-        return armed.or_else(raise_io);
-    }
-    Ok(())
-}
-
-/// Ends what [`watch_once`] began, unless the descriptor's number is somebody else's by now.
-pub fn unwatch_handle(event_loop: &Ref, fd: RawFd, readable: bool, handle: &Ref) -> Result<()> {
-    let side = side_of(readable);
-    let own = data(event_loop)
-        .watched
-        .borrow_mut()
-        .get_mut(&fd)
-        .is_some_and(|watch| is_handle(watch.side(side), handle));
-    if own {
-        remove(event_loop, fd, side)?;
-    }
-    Ok(())
-}
-
-fn is_handle(side: &Option<Ref>, handle: &Ref) -> bool {
-    side.as_ref().is_some_and(|kept| kept.is(handle))
-}
-
 /// Whether the reactor probably knows a descriptor that is not watched; it is about to be.
-fn take_asleep(state: &LoopData, fd: RawFd) -> bool {
+pub(super) fn take_asleep(state: &LoopData, fd: RawFd) -> bool {
     let mut asleep = state.asleep.borrow_mut();
     let place = usize::try_from(fd).ok().and_then(|fd| asleep.get_mut(fd));
     place.is_some_and(std::mem::take)
@@ -291,12 +228,17 @@ fn note_asleep(state: &LoopData, fd: RawFd) {
     asleep[place] = true;
 }
 
-fn side_of(readable: bool) -> Side {
+pub(super) fn side_of(readable: bool) -> Side {
     if readable { Side::Reader } else { Side::Writer }
 }
 
 /// Registers first and remembers second, so that a refused descriptor leaves nothing behind.
-fn insert(state: &LoopData, fd: RawFd, side: Side, handle: Ref) -> std::io::Result<Option<Ref>> {
+pub(super) fn insert(
+    state: &LoopData,
+    fd: RawFd,
+    side: Side,
+    handle: Ref,
+) -> std::io::Result<Option<Ref>> {
     let Some(reactor) = state.reactor()? else {
         return Ok(None);
     };
@@ -336,7 +278,7 @@ fn register(reactor: &Reactor, fd: RawFd, interest: Interest, known: bool) -> st
     }
 }
 
-fn remove(event_loop: &Ref, fd: RawFd, side: Side) -> Result<bool> {
+pub(super) fn remove(event_loop: &Ref, fd: RawFd, side: Side) -> Result<bool> {
     let state = data(event_loop);
     if state.closed.get() {
         return Ok(false);

@@ -314,6 +314,19 @@ pub fn integer(value: u64) -> Result<Ref> {
     unsafe { Ref::owned_or_raised(ffi::PyLong_FromUnsignedLongLong(value)) }
 }
 
+/// The value of an `int`, be it of an enumeration, if it is not too large.
+pub fn int_value(object: &Ref) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: an `int`, of which nothing is raised.
+    unsafe {
+        if ffi::PyLong_Check(object.as_ptr()) == 0 {
+            return None;
+        }
+        let value = ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &mut overflow);
+        (overflow == 0).then_some(value)
+    }
+}
+
 /// A new tuple of the given items.
 pub fn tuple(items: &[&Ref]) -> Result<Ref> {
     // SAFETY: a fresh tuple is filled with owned references before anyone sees it.

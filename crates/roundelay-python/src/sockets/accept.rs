@@ -9,7 +9,7 @@ use crate::system::{Now, connection, unless_it_waits};
 
 use super::checks::{by_stock, check, is_unchanged};
 use super::operation::{self, Kind, Operation};
-use super::socket::{adopt, family, is_non_blocking, shape};
+use super::plain::{adopt, family, is_non_blocking, shape};
 
 pub static ACCEPT: AsyncDef = AsyncDef {
     name: "sock_accept",

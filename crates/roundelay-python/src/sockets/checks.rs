@@ -13,7 +13,7 @@ use crate::native::{Ref, Result, dict, raise, string, tuple};
 use crate::statics::Once;
 
 /// The methods that stand between what is native here and what asyncio's code calls for the same.
-pub const HOOKS: [&str; 12] = [
+pub const HOOKS: [&str; 18] = [
     "_add_reader",
     "_add_writer",
     "_remove_reader",
@@ -26,6 +26,12 @@ pub const HOOKS: [&str; 12] = [
     "getaddrinfo",
     "getnameinfo",
     "run_in_executor",
+    "sock_connect",
+    "_accept_connection",
+    "_accept_connection2",
+    "_connect_sock",
+    "_create_connection_transport",
+    "_make_socket_transport",
 ];
 
 static UNCHANGED: Unchanged = Unchanged::new(&HOOKS, &[]);
@@ -88,13 +94,13 @@ pub fn no_transport(event_loop: &Ref, fd: RawFd) -> Result<()> {
 /// loop is the first of them.
 #[cold]
 pub fn by_stock(frame: Frame<'_>, definition: &AsyncDef) -> Result<Flow> {
-    let method = imports().selector_loop.getattr(&string(definition.name)?)?;
+    let method = imports().unix_loop.getattr(&string(definition.name)?)?;
     let (mut arguments, keywords) = (Vec::new(), dict(&[])?);
     for place in 0..=definition.parameters.len() {
         let Some(value) = frame.slot(place).get() else {
             continue;
         };
-        if place <= definition.positional {
+        if place == arguments.len() && place <= definition.positional {
             arguments.push(value);
         } else {
             let name = string(definition.parameters[place - 1])?;

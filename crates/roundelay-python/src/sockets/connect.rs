@@ -14,7 +14,7 @@ use crate::system::{Now, connection, unless_it_waits};
 use super::checks::{by_stock, check, is_unchanged};
 use super::literal;
 use super::operation::{self, Kind, Operation};
-use super::socket::{audit, family, is_non_blocking, shape};
+use super::plain::{audit, family, is_non_blocking, shape};
 
 pub static CONNECT: AsyncDef = AsyncDef {
     name: "sock_connect",
@@ -135,9 +135,14 @@ fn begin(frame: Frame<'_>, address: &Ref, target: Option<Target>) -> Result<Flow
     if try_connect(&socket, address, target)?.is_some() {
         return Ok(Flow::Return(none()));
     }
-    let arguments = [Some(address.clone()), None];
-    let operation = operation::make(&CONNECT_KIND, &event_loop, &socket, arguments)?;
+    let operation = connect_operation(&event_loop, &socket, address)?;
     operation::wait(frame, OPERATION, operation)
+}
+
+/// What waits for a socket to be connected to an address.
+pub fn connect_operation(event_loop: &Ref, socket: &Ref, address: &Ref) -> Result<Ref> {
+    let arguments = [Some(address.clone()), None];
+    operation::make(&CONNECT_KIND, event_loop, socket, arguments)
 }
 
 /// `socket.connect(address)`

@@ -8,6 +8,8 @@ use crate::system::address::{Family, Target, integer_of, is_v4, is_v6, plain, te
 pub struct Resolved {
     /// The address as sockets take it: `(host, port)`, and flow and scope for IPv6.
     pub address: Ref,
+    /// Which family it is of.
+    pub family: Family,
     /// The same for the system; nothing if it would be refused (a port that is too large).
     pub target: Option<Target>,
 }
@@ -41,6 +43,7 @@ pub fn resolve(
             _ => continue,
         };
         return Ok(Some(Resolved {
+            family: *family,
             target: plain(*family, &address),
             address,
         }));

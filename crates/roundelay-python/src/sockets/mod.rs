@@ -1,20 +1,22 @@
 //! What a loop does with sockets that are the user's: `sock_recv` and its kin, and the names of hosts.
 //!
 //! Each method tries at once, and waits for the descriptor only if it has to. [`operation`] is what waits;
-//! [`receive`], [`send`], [`connect`] and [`accept`] are the methods, [`checks`] what asyncio looks at before,
+//! [`receive`], [`send`], [`connect`] and [`mod@accept`] are the methods, [`checks`] what asyncio looks at before,
 //! [`names`] answers questions about addresses, [`literal`] knows addresses that are no names.
 
 mod accept;
 mod checks;
 mod connect;
-mod literal;
+pub mod literal;
 mod names;
-mod operation;
+pub mod operation;
+pub mod plain;
 mod receive;
 mod send;
-mod socket;
 
-pub use checks::{hooks, is_unchanged, prepare};
+pub use accept::accepted as accept;
+pub use checks::{by_stock, hooks, is_unchanged, prepare};
+pub use connect::{connect_operation, try_connect};
 
 use crate::coroutine::function;
 use crate::native::{Ref, Result};
@@ -23,6 +25,7 @@ use crate::sync::derived::base;
 /// Makes the types, and gives the loop's class its methods.
 pub fn make_types(event_loop_class: &Ref) -> Result<()> {
     operation::make_type()?;
+    plain::prepare()?;
     let stock = base(c"asyncio.selector_events", "BaseSelectorEventLoop")?;
     for definition in [
         &receive::RECV,

@@ -8,7 +8,7 @@ use pyo3::ffi;
 use crate::coroutine::{AsyncDef, Flow, Frame, Sent};
 use crate::eventloop;
 use crate::imports::{imports, names};
-use crate::native::{Raised, Ref, Result, none, take_raised, tuple};
+use crate::native::{Raised, Ref, Result, int_value, none, take_raised, tuple};
 use crate::system::address::{integer_of, text};
 
 use super::checks::{by_stock, is_unchanged};
@@ -125,22 +125,9 @@ fn is_number(port: &Ref) -> bool {
             .is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The value of an `int`, be it of an enumeration.
-fn value_of(flags: &Ref) -> Option<i64> {
-    let mut overflow = 0;
-    // SAFETY: an `int`, of which nothing is raised.
-    unsafe {
-        if ffi::PyLong_Check(flags.as_ptr()) == 0 {
-            return None;
-        }
-        let value = ffi::PyLong_AsLongLongAndOverflow(flags.as_ptr(), &mut overflow);
-        (overflow == 0).then_some(value)
-    }
-}
-
 /// `flags | flag`, if it is a number.
 fn with_flag(flags: &Ref, flag: &Ref) -> Result<Option<Ref>> {
-    let (Some(flags), Some(flag)) = (value_of(flags), value_of(flag)) else {
+    let (Some(flags), Some(flag)) = (int_value(flags), int_value(flag)) else {
         return Ok(None);
     };
     // SAFETY: attached; a new reference or null.
@@ -149,12 +136,12 @@ fn with_flag(flags: &Ref, flag: &Ref) -> Result<Option<Ref>> {
 
 /// Whether all of `wanted` are among `flags`.
 fn has_flags(flags: &Ref, wanted: [&Ref; 2]) -> bool {
-    let Some(flags) = value_of(flags) else {
+    let Some(flags) = int_value(flags) else {
         return false;
     };
     wanted
         .iter()
-        .all(|flag| value_of(flag).is_some_and(|flag| flag != 0 && flags & flag == flag))
+        .all(|flag| int_value(flag).is_some_and(|flag| flag != 0 && flags & flag == flag))
 }
 
 /// Whether what was raised is an `Exception`, no order to end the program.

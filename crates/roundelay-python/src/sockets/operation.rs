@@ -12,7 +12,7 @@ use pyo3::ffi;
 
 use crate::compat::socket_descriptor::descriptor;
 use crate::coroutine::{Flow, Frame};
-use crate::eventloop::watch;
+use crate::eventloop::watch_once;
 use crate::future::any;
 use crate::native::gc::{FreeList, track};
 use crate::native::trampoline::{guard, guard_object};
@@ -145,7 +145,7 @@ pub fn wait(frame: Frame<'_>, place: usize, operation: Ref) -> Result<Flow> {
     let future = any::create(&event_loop)?;
     no_transport(&event_loop, fd)?;
     let readable = own.kind().readable;
-    let handle = watch::watch_once(&event_loop, fd, readable, &operation, &future)?;
+    let handle = watch_once::watch_once(&event_loop, fd, readable, &operation, &future)?;
     own.handle.set(handle);
     frame.slot(place).set(operation);
     Ok(Flow::Await(future))
@@ -164,7 +164,7 @@ fn unwatch(own: &Operation) -> Result<()> {
         return Ok(());
     };
     let event_loop = Operation::held(&own.event_loop);
-    watch::unwatch_handle(&event_loop, own.fd.get(), own.kind().readable, &handle)
+    watch_once::unwatch_handle(&event_loop, own.fd.get(), own.kind().readable, &handle)
 }
 
 /// The loop found the descriptor ready: `operation(future)`.
@@ -198,7 +198,7 @@ fn watch_again(own: &Operation) -> Result<()> {
         return Ok(());
     };
     let event_loop = Operation::held(&own.event_loop);
-    watch::watch_again(&event_loop, own.fd.get(), own.kind().readable, &handle)
+    watch_once::watch_again(&event_loop, own.fd.get(), own.kind().readable, &handle)
 }
 
 unsafe extern "C" fn call(

@@ -11,7 +11,7 @@ use crate::system::{Now, address, datagram, stream, unless_it_waits};
 
 use super::checks::{by_stock, check, is_unchanged};
 use super::operation::{self, Kind, Operation};
-use super::socket::family;
+use super::plain::family;
 
 pub static RECV: AsyncDef = AsyncDef {
     name: "sock_recv",

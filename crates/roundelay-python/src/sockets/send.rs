@@ -11,7 +11,7 @@ use crate::system::{Now, address, datagram, stream, unless_it_waits};
 
 use super::checks::{by_stock, check, is_unchanged};
 use super::operation::{self, Kind, Operation, fields};
-use super::socket::{audit, family};
+use super::plain::{audit, family};
 
 pub static SENDALL: AsyncDef = AsyncDef {
     name: "sock_sendall",

@@ -10,6 +10,9 @@ use rustix::net::{
 use crate::native::buffer::{bytes, content};
 use crate::native::{Raised, Ref, Result, none, string, tuple};
 
+/// Any address, as the system gives it.
+pub type SocketAddress = SocketAddrAny;
+
 /// The families whose addresses are known here. Sockets of others have their methods called.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[repr(u8)]
@@ -62,7 +65,7 @@ pub fn shown(address: Option<&SocketAddrAny>) -> Result<Option<Ref>> {
 }
 
 fn shown_v4(address: &SocketAddrV4) -> Result<Ref> {
-    tuple(&[&host(address.ip())?, &number(address.port().into())?])
+    tuple(&[&host_v4(address.ip())?, &number(address.port().into())?])
 }
 
 fn shown_v6(address: &SocketAddrV6) -> Result<Ref> {
@@ -82,6 +85,28 @@ fn shown_v6(address: &SocketAddrV6) -> Result<Ref> {
         &number(address.scope_id())?,
     ])
 }
+
+/// The text of an IPv4 address. (Every connection has four of them, and the formatting of the standard library
+/// takes ten times as long.)
+fn host_v4(address: &Ipv4Addr) -> Result<Ref> {
+    let mut text = [0; LONGEST_V4];
+    let mut length = 0;
+    for octet in address.octets() {
+        for (unit, show) in [(100, octet > 99), (10, octet > 9), (1, true)] {
+            if show {
+                text[length] = b'0' + octet / unit % 10;
+                length += 1;
+            }
+        }
+        text[length] = b'.';
+        length += 1;
+    }
+    // Without the last dot.
+    string(std::str::from_utf8(&text[..length - 1]).unwrap_or_default())
+}
+
+/// `255.255.255.255.`
+const LONGEST_V4: usize = 16;
 
 /// The text of an address.
 fn host(address: &impl std::fmt::Display) -> Result<Ref> {

@@ -3,15 +3,15 @@
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{self, SocketAddrAny, SocketFlags, sockopt};
+use rustix::net::{self, SocketFlags, sockopt};
 
 use crate::native::{Ref, Result};
 
-use super::address::Target;
-use super::{Now, call};
+use super::address::{SocketAddress, Target};
+use super::{Now, call, call_at_once};
 
 /// `socket.accept()`: the descriptor, which belongs to the caller and does not block, and the peer's address.
-pub fn accept(socket: &Ref) -> Result<Now<(OwnedFd, Option<SocketAddrAny>)>> {
+pub fn accept(socket: &Ref) -> Result<Now<(OwnedFd, Option<SocketAddress>)>> {
     call(socket, |fd| {
         net::acceptfrom_with(fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
     })
@@ -41,6 +41,9 @@ pub fn connect_error(socket: &Ref) -> Result<Now<Option<i32>>> {
 /// Added to the type of a socket whose descriptor does not block (`socket.SOCK_NONBLOCK`).
 pub const NONBLOCK: u64 = SocketFlags::NONBLOCK.bits() as u64;
 
+/// `socket.SOCK_STREAM`
+pub const STREAM: u64 = net::SocketType::STREAM.as_raw() as u64;
+
 /// Whether this is the number of one of the two types that have ports.
 pub fn is_stream_or_datagram(kind: i64) -> bool {
     [net::SocketType::STREAM, net::SocketType::DGRAM]
@@ -48,10 +51,34 @@ pub fn is_stream_or_datagram(kind: i64) -> bool {
         .any(|known| i64::from(known.as_raw()) == kind)
 }
 
+/// Whether this is the number of TCP.
+pub fn is_tcp(protocol: i64) -> bool {
+    i64::from(net::ipproto::TCP.as_raw().get()) == protocol
+}
+
 /// Whether this is the number of TCP, of UDP, or of whatever belongs to the type.
 pub fn is_tcp_or_udp(protocol: i64) -> bool {
-    [net::ipproto::TCP, net::ipproto::UDP]
+    is_tcp(protocol) || i64::from(net::ipproto::UDP.as_raw().get()) == protocol || protocol == 0
+}
+
+/// Whether this is the number of an error that goes away when descriptors or memory are given back.
+pub fn is_lack_of_resources(number: i64) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
         .iter()
-        .any(|known| i64::from(known.as_raw().get()) == protocol)
-        || protocol == 0
+        .any(|known| i64::from(known.raw_os_error()) == number)
+}
+
+/// Has small writes go out at once (TCP).
+pub fn set_nodelay(socket: &Ref) -> Result<()> {
+    call_at_once(socket, |fd| sockopt::set_tcp_nodelay(fd, true))
+}
+
+/// `socket.getsockname()`
+pub fn own_address(socket: &Ref) -> Result<Option<SocketAddress>> {
+    call_at_once(socket, |fd| net::getsockname(fd)).map(Some)
+}
+
+/// `socket.getpeername()`
+pub fn peer_address(socket: &Ref) -> Result<Option<SocketAddress>> {
+    call_at_once(socket, |fd| net::getpeername(fd))
 }

@@ -41,6 +41,14 @@ fn call<T>(
     }
 }
 
+/// Makes one call that never waits, whatever the descriptor is: each of its errors is one.
+fn call_at_once<T>(
+    socket: &Ref,
+    operation: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
+) -> Result<T> {
+    lend(descriptor(socket)?, operation)?.or_else(|error| raise_io(error.into()))
+}
+
 /// Lends the descriptor that an object has said is its own just now. A negative one is that of an object that is
 /// closed.
 fn lend<T>(

@@ -179,7 +179,9 @@ pub fn schedule_step(task: &Ref) -> Result<()> {
 #[inline]
 pub fn is_coroutine(object: &Ref) -> Result<bool> {
     // SAFETY: live.
-    if unsafe { ffi::PyCoro_CheckExact(object.as_ptr()) != 0 } {
+    if unsafe { ffi::PyCoro_CheckExact(object.as_ptr()) != 0 }
+        || crate::coroutine::object::is_native(object)
+    {
         return Ok(true);
     }
     imports().iscoroutine.call([object])?.truthy()

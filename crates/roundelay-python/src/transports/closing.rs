@@ -1,8 +1,9 @@
 //! How a connection ends, and any other transport over a socket.
 
-use crate::compat::transport_behaviour;
 use crate::imports::names;
 use crate::native::{Ref, Result, aside, none};
+use crate::servers::clients;
+use crate::sockets::plain;
 
 use super::fields::{OverSocket, SelectorFields, selector};
 use super::schedule::{call_soon, unwatch};
@@ -75,13 +76,13 @@ pub fn call_connection_lost<T: OverSocket>(transport: &Ref, exception: &Ref) -> 
 
 fn release(transport: &Ref, own: &SelectorFields) -> Result<()> {
     if let Some(socket) = own.sock.get() {
-        socket.call_method(&names().close, [])?;
+        plain::close(&socket)?;
     }
     drop(own.sock.take());
     drop(own.protocol.take());
     drop(own.event_loop.take());
     if let Some(server) = own.server.get() {
-        transport_behaviour::detach(&server, transport)?;
+        clients::detach(&server, transport)?;
         drop(own.server.take());
     }
     Ok(())

@@ -2,18 +2,24 @@
 
 use pyo3::ffi;
 
-use crate::compat::{socket_descriptor, transport_behaviour};
+use crate::compat::socket_descriptor;
 use crate::eventloop;
-use crate::imports::{imports, names};
-use crate::native::{Args, Ref, Result, dict, none, raise, string, take_raised};
-use crate::statics::Once;
+use crate::imports::names;
+use crate::native::gc::generic_alloc;
+use crate::native::{Args, Ref, Result, aside, dict, none, raise, string};
+use crate::servers::clients;
+use crate::sockets::plain;
+use crate::statics::{Once, TypeCell, unset};
 
-use super::fields::{SelectorFields, fields};
+use super::fields::{SelectorFields, TransportFields, fields};
 use super::reading;
 use super::schedule::call_soon;
 
 /// `_SelectorTransport.max_size`: how much one read takes.
 pub const MAX_SIZE: usize = 256 * 1024;
+
+/// The type of stream transports.
+pub static TRANSPORT: TypeCell = unset();
 
 /// `_set_result_unless_cancelled`, which wakes who waits for the connection.
 static FINISH: Once<Ref> = Once::new();
@@ -36,22 +42,78 @@ pub fn init(transport: &Ref, args: Args<'_>) -> Result<()> {
         unreachable!("three are required");
     };
     check_loop(event_loop)?;
-    let own = fields(transport);
-    fill(transport, own, event_loop, socket, given(extra))?;
-    reading::set_protocol(transport, protocol)?;
-    if let Some(server) = given(server) {
-        own.server.set(server.clone());
-        transport_behaviour::attach(&server, transport)?;
-    }
-    enter(transport, own, event_loop)?;
-    imports().set_nodelay.call([socket])?;
-    begin(
+    let (extra, server) = (given(extra), given(server));
+    build(
         transport,
         event_loop,
+        socket,
         protocol,
-        Some(&names().start_reading),
         given(waiter),
+        extra,
+        server,
     )
+}
+
+/// `loop._make_socket_transport()` of a native loop and a `socket.socket`.
+pub fn create(
+    event_loop: &Ref,
+    socket: &Ref,
+    protocol: &Ref,
+    waiter: Option<Ref>,
+    extra: Option<Ref>,
+    server: Option<Ref>,
+) -> Result<Ref> {
+    if cfg!(Py_3_12) {
+        let fd = socket_descriptor::descriptor(socket)?;
+        eventloop::transport_table::refuse(event_loop, fd, Some(socket))?;
+    }
+    // SAFETY: the type is made.
+    let transport = unsafe { generic_alloc(TRANSPORT.get()) }?;
+    build(
+        &transport, event_loop, socket, protocol, waiter, extra, server,
+    )?;
+    Ok(transport)
+}
+
+fn build(
+    transport: &Ref,
+    event_loop: &Ref,
+    socket: &Ref,
+    protocol: &Ref,
+    waiter: Option<Ref>,
+    extra: Option<Ref>,
+    server: Option<Ref>,
+) -> Result<()> {
+    let own = fields(transport);
+    fill(transport, own, event_loop, socket, extra)?;
+    reading::set_protocol(transport, protocol)?;
+    let Some(server) = server else {
+        return join(transport, own, event_loop, socket, protocol, waiter);
+    };
+    own.server.set(server.clone());
+    clients::attach(&server, transport)?;
+    let joined = join(transport, own, event_loop, socket, protocol, waiter);
+    if joined.is_err() {
+        // Or the server would wait for a connection that never was.
+        drop(own.server.take());
+        aside(|| clients::detach(&server, transport))?;
+    }
+    joined
+}
+
+/// From here on the loop knows of the transport.
+fn join(
+    transport: &Ref,
+    own: &TransportFields,
+    event_loop: &Ref,
+    socket: &Ref,
+    protocol: &Ref,
+    waiter: Option<Ref>,
+) -> Result<()> {
+    enter(transport, own, event_loop)?;
+    plain::set_nodelay(socket)?;
+    let start = Some(&names().start_reading);
+    begin(transport, event_loop, protocol, start, waiter)
 }
 
 /// An argument that is not `None`.
@@ -90,18 +152,13 @@ pub fn fill(
     own.event_loop.set(event_loop.clone());
     own.flow.begin()?;
     own.max_size.set(MAX_SIZE);
-    put(
-        &extra,
-        "socket",
-        &imports().transport_socket.call([socket])?,
-    )?;
-    put(&extra, "sockname", &address(socket, &names().getsockname)?)?;
-    let peername = string("peername")?;
+    put(&extra, &names().socket, &plain::shown(socket)?)?;
+    put(&extra, &names().sockname, &plain::own_address(socket)?)?;
     // SAFETY: live objects.
-    let known = unsafe { ffi::PySequence_Contains(extra.as_ptr(), peername.as_ptr()) };
+    let known = unsafe { ffi::PySequence_Contains(extra.as_ptr(), names().peername.as_ptr()) };
     crate::native::check(known)?;
     if known == 0 {
-        put(&extra, "peername", &address(socket, &names().getpeername)?)?;
+        put(&extra, &names().peername, &plain::peer_address(socket)?)?;
     }
     own.sock.set(socket.clone());
     own.sock_fd.set(socket_descriptor::descriptor(socket)?);
@@ -109,23 +166,10 @@ pub fn fill(
 }
 
 /// `extra[name] = value`
-fn put(extra: &Ref, name: &str, value: &Ref) -> Result<()> {
-    let name = string(name)?;
+fn put(extra: &Ref, name: &Ref, value: &Ref) -> Result<()> {
     // SAFETY: live objects.
     crate::native::check(unsafe {
         ffi::PyObject_SetItem(extra.as_ptr(), name.as_ptr(), value.as_ptr())
-    })
-}
-
-/// What a socket says of one of its ends; `None` if it raises an `OSError`.
-fn address(socket: &Ref, name: &Ref) -> Result<Ref> {
-    socket.call_method(name, []).or_else(|raised| {
-        // SAFETY: a static exception class.
-        if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } == 0 {
-            return Err(raised);
-        }
-        drop(take_raised());
-        Ok(none())
     })
 }
 

@@ -4,14 +4,18 @@
 //! because each attribute that it uses is there: `__repr__`, `__del__`, `_fatal_error`, `write_eof`,
 //! `set_write_buffer_limits`, what `sendfile` and `start_tls` need.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 
-use crate::native::types::TypeBuilder;
-use crate::native::{Ref, Result};
+use pyo3::ffi;
+
+use crate::imports::imports;
+use crate::native::trampoline::guard;
+use crate::native::types::{TypeBuilder, type_of_class};
+use crate::native::{Ref, Result, aside, write_unraisable};
 use crate::sync::derived;
 use crate::{init_slot, method0, named_method, selector_methods};
 
-use super::fields::{BODY, SELECTOR_REFERENCES, STREAM_REFERENCES, TransportFields};
+use super::fields::{BODY, SELECTOR_REFERENCES, STREAM_REFERENCES, TransportFields, selector};
 use super::{attributes, pending, reading, setup, writing};
 
 /// Makes the types; returns what the package uses, by name.
@@ -25,10 +29,13 @@ pub fn make_types(module: &Ref) -> Result<Vec<(&'static CStr, Ref)>> {
         BODY,
         &[&SELECTOR_REFERENCES[..], &STREAM_REFERENCES].concat(),
     )?
-    .slot(init_slot!(setup::init));
+    .slot(init_slot!(setup::init))
+    .slot((ffi::Py_tp_finalize, finalize as *mut c_void));
     let builder = selector_methods!(builder, TransportFields);
     let builder = attributes::fill(reading_methods(writing_methods(builder)));
-    Ok(vec![(c"SocketTransport", builder.build(Some(&base))?)])
+    let class = builder.build(Some(&base))?;
+    setup::TRANSPORT.set(type_of_class(&class));
+    Ok(vec![(c"SocketTransport", class)])
 }
 
 fn reading_methods(builder: TypeBuilder) -> TypeBuilder {
@@ -75,4 +82,20 @@ fn writing_methods(builder: TypeBuilder) -> TypeBuilder {
         c"writelines($self, list_of_data)\n--\n\nWrite a list (or any iterable) of data bytes to the transport."
     )]);
     builder
+}
+
+/// `__del__()`: asyncio's has something to say only of a transport whose socket is still there.
+unsafe extern "C" fn finalize(slf: *mut ffi::PyObject) {
+    guard((), || {
+        // SAFETY: the interpreter passes an object that is alive again for this call.
+        let transport = unsafe { Ref::view(&slf) };
+        if selector(transport).sock.is_some() {
+            aside(|| {
+                if imports().stock_transport_del.call([transport]).is_err() {
+                    write_unraisable(&imports().stock_transport_del);
+                }
+            });
+        }
+        Ok(())
+    });
 }
