@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, compat
+from .servers import Servers
 from .subprocesses import Subprocesses
 from .transports import Transports, TransportsByDescriptor
 
@@ -58,7 +59,7 @@ class _Selector:
 _Stock = asyncio.SelectorEventLoop
 
 
-class EventLoop(_core.LoopBase, Transports, Subprocesses, _Stock):
+class EventLoop(_core.LoopBase, Transports, Servers, Subprocesses, _Stock):
     """An event loop with everything ``asyncio.AbstractEventLoop`` has.
 
     Scheduling, timers, tasks, futures, readers, writers, connections, datagrams, pipes and
