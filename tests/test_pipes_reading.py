@@ -12,7 +12,7 @@ import roundelay
 from roundelay import _core
 from support.both import Witness, same_on_both
 from support.connections import Told, turns
-from support.pipes import READABLE, UNFIT, not_a_word_from_the_collector, open_pair, reading_from, unfit
+from support.pipes import READABLE, open_pair, reading_from
 
 
 @pytest.mark.parametrize("kind", READABLE)
@@ -297,22 +297,6 @@ def test_a_transport_that_nobody_closes(aio: ModuleType, see: Witness) -> None:
         writer.close()
 
     see.run(main())
-
-
-@pytest.mark.parametrize("kind", UNFIT)
-@same_on_both
-def test_what_cannot_be_read_from(aio: ModuleType, see: Witness, tmp_path: Path, kind: str) -> None:
-    refused = unfit(kind, tmp_path)
-
-    async def main() -> None:
-        await see.attempt_await(aio.get_running_loop().connect_read_pipe(lambda: Told(see), refused))
-        await turns(aio)
-
-    with not_a_word_from_the_collector():
-        see.run(main())
-    see(getattr(refused, "closed", "no file"))
-    if hasattr(refused, "close"):
-        refused.close()
 
 
 @same_on_both

@@ -12,7 +12,7 @@ import roundelay
 from roundelay import _core
 from support.both import Witness, same_on_both
 from support.connections import Told, turns
-from support.pipes import UNFIT, WRITABLE, not_a_word_from_the_collector, open_pair, unfit, writing_to
+from support.pipes import WRITABLE, open_pair, writing_to
 
 
 @pytest.mark.parametrize("kind", WRITABLE)
@@ -374,22 +374,6 @@ def test_a_file_that_is_closed_behind_the_transports_back() -> None:
             file.close()
 
     roundelay.run(main())
-
-
-@pytest.mark.parametrize("kind", UNFIT)
-@same_on_both
-def test_what_cannot_be_written_to(aio: ModuleType, see: Witness, tmp_path: Path, kind: str) -> None:
-    refused = unfit(kind, tmp_path)
-
-    async def main() -> None:
-        await see.attempt_await(aio.get_running_loop().connect_write_pipe(lambda: Told(see), refused))
-        await turns(aio)
-
-    with not_a_word_from_the_collector():
-        see.run(main())
-    see(getattr(refused, "closed", "no file"))
-    if hasattr(refused, "close"):
-        refused.close()
 
 
 @same_on_both
