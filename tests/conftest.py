@@ -78,6 +78,14 @@ def live_loops() -> dict[int, asyncio.AbstractEventLoop]:
     return {id(item): item for item in gc.get_objects() if issubclass(type(item), asyncio.AbstractEventLoop)}
 
 
+@pytest.fixture(params=["openssl", "ssl"])
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways in which native TLS makes and reads ciphertext."""
+    from support import tls
+
+    monkeypatch.setattr(tls, "watched", request.param == "ssl")
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("leaks") is not None:

@@ -195,6 +195,23 @@ def test_nothing_in_common(aio: ModuleType, see: Witness) -> None:
     certificate_error(aio, see, server, client)
 
 
+@same_on_both
+def test_versions_that_are_too_old_are_refused(aio: ModuleType, see: Witness) -> None:
+    async def main() -> None:
+        server = server_context()
+        server.minimum_version = ssl.TLSVersion.TLSv1_3
+        near, far = socket.socketpair()
+        making, peer = begin(near, far, Told(see), contexts=(server, version_1_2(client_context())))
+        task = aio.ensure_future(making)
+        peer.step(peer.object.do_handshake)
+        await turns(aio, 5)
+        see.attempt(peer.step, peer.object.do_handshake)
+        await see.attempt_await(task)
+        peer.close()
+
+    see.run(main())
+
+
 @pytest.mark.parametrize("error", [ValueError, ssl.SSLError])
 @same_on_both
 def test_a_name_callback_raises(aio: ModuleType, see: Witness, error: Any) -> None:

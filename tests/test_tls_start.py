@@ -14,6 +14,8 @@ from support.connections import Told, turns
 from support.connections import connect as connect_plainly
 from support.tls import Peer, client_context, connect, server_context, tell_facts
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 SIDES = [True, False]
 
 

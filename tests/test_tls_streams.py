@@ -10,6 +10,8 @@ import pytest
 from support.both import Witness, same_on_both
 from support.tls import client_context, server_context, tell_facts
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 Serve = Callable[[Any, Any], Awaitable[None]]
 Use = Callable[[Any, Any], Awaitable[None]]
 

@@ -147,6 +147,8 @@ class SSLProtocol(sslproto.SSLProtocol):
     _app_writing_paused: bool
     _app_reading_paused: bool
     _eof_received: bool
+    @property
+    def _driven_by(self) -> str: ...
 
 @final
 class SSLProtocolTransport(sslproto._SSLProtocolTransport):

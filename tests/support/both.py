@@ -12,6 +12,7 @@ import gc
 import inspect
 import logging
 import re
+import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -98,6 +99,10 @@ class Witness:
         self._loops.clear()
 
 
+# What errors of TLS say besides their text.
+_OF_TLS_ERRORS = ("errno", "library", "reason", "verify_code", "verify_message")
+
+
 def shown(value: Any) -> Any:
     """A form of the value that can be compared between two runs."""
     if isinstance(value, str | int | float | bool | None):
@@ -108,6 +113,8 @@ def shown(value: Any) -> Any:
             for name, link in (("cause", value.__cause__), ("context", value.__context__))
             if link is not None
         }
+        if isinstance(value, ssl.SSLError):
+            chain |= {name: getattr(value, name, None) for name in _OF_TLS_ERRORS}
         inner = [shown(item) for item in value.exceptions] if isinstance(value, BaseExceptionGroup) else []
         return (type(value).__name__, str(value), chain, inner)
     if isinstance(value, tuple | list):

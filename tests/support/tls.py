@@ -5,6 +5,7 @@ What the peer does has its effect at once, so a program says itself in which tur
 
 import asyncio
 import ctypes
+import functools
 import select
 import socket
 import ssl
@@ -16,6 +17,10 @@ from typing import Any
 from support.both import Witness
 from support.connections import turns
 
+# Whether Python code hears of every message: then native code calls the methods of Python's SSL objects, and
+# not OpenSSL's functions.
+watched = False
+
 CERTIFICATES = Path(__file__).with_name("certificates")
 AUTHORITY = CERTIFICATES / "authority.pem"
 
@@ -26,6 +31,7 @@ def server_context(name: str = "localhost", *, ask: ssl.VerifyMode = ssl.CERT_NO
     context.load_cert_chain(CERTIFICATES / f"{name}.pem")
     context.load_verify_locations(AUTHORITY)
     context.verify_mode = ask
+    watch(context)
     return context
 
 
@@ -35,7 +41,13 @@ def client_context(name: str | None = None) -> ssl.SSLContext:
     context.load_verify_locations(AUTHORITY)
     if name is not None:
         context.load_cert_chain(CERTIFICATES / f"{name}.pem")
+    watch(context)
     return context
+
+
+def watch(context: ssl.SSLContext) -> None:
+    if watched:
+        context._msg_callback = lambda *args: None  # type: ignore[attr-defined]
 
 
 def version_1_2(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -173,18 +185,33 @@ def update_keys(peer: Peer, *, ask: bool) -> bool:
 
     Python has no way to do so; OpenSSL's own function is called. False where it cannot be found.
     """
+    change = openssl_function(peer, "SSL_key_update", b"TLSv1.3")
+    return change is not None and change(int(ask)) == 1
+
+
+def renegotiate(peer: Peer) -> bool:
+    """Have a client begin another handshake with its next message (TLS 1.2).
+
+    False where OpenSSL's own function cannot be found.
+    """
+    begin_again = openssl_function(peer, "SSL_renegotiate", b"TLSv1.2")
+    return begin_again is not None and begin_again() == 1
+
+
+def openssl_function(peer: Peer, name: str, version: bytes) -> Any:
+    """A function of OpenSSL's, to be called for the connection of a peer; None where it cannot be found."""
     try:
         # The library that the module itself was linked with.
         library = ctypes.CDLL(ssl._ssl.__file__)  # type: ignore[attr-defined]
-        change, version = library.SSL_key_update, library.SSL_get_version
+        function, version_of = library[name], library.SSL_get_version
     except AttributeError:
-        return False
-    version.restype = ctypes.c_char_p
+        return None
+    version_of.restype = ctypes.c_char_p
     # Behind the head of the object and the reference to its socket.
     place = id(peer.object._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)
     pointer = ctypes.c_void_p.from_address(place)
-    assert version(pointer) == b"TLSv1.3"
-    return change(pointer, int(ask)) == 1
+    assert version_of(pointer) == version
+    return functools.partial(function, pointer)
 
 
 def reset(sock: socket.socket) -> None:

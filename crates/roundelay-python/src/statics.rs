@@ -61,3 +61,30 @@ impl<T> Once<T> {
         let _ = self.0.set(value);
     }
 }
+
+/// Memory that whoever needs some for a while takes, and gives back.
+pub struct KeptBuffer(Cell<Vec<u8>>);
+
+// SAFETY: as for `GilCell`; it is taken out while it is used.
+unsafe impl Sync for KeptBuffer {}
+
+impl KeptBuffer {
+    /// More than this is not kept.
+    const MOST: usize = 1 << 20;
+
+    /// No memory yet.
+    pub const fn new() -> Self {
+        Self(Cell::new(Vec::new()))
+    }
+
+    /// Runs `work` with the memory, which is empty.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let mut buffer = self.0.take();
+        let outcome = work(&mut buffer);
+        buffer.clear();
+        if buffer.capacity() <= Self::MOST {
+            self.0.set(buffer);
+        }
+        outcome
+    }
+}

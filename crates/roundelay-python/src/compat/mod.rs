@@ -19,6 +19,7 @@ pub mod group_behaviour;
 pub mod instance_dict;
 pub mod kept_stop;
 pub mod layout;
+pub mod openssl;
 pub mod own_attributes;
 pub mod registry;
 pub mod server_behaviour;

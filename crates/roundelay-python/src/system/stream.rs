@@ -103,6 +103,14 @@ pub fn send(socket: &Ref, data: &Ref) -> Result<Now<(usize, bool)>> {
     Ok(count.map(|count| (count, count >= view.bytes().len())))
 }
 
+/// The same for bytes that are no object: how many were sent.
+pub fn send_part(socket: &Ref, part: &[u8]) -> Result<Now<usize>> {
+    if !is_socket(socket) {
+        return count_by_method(socket, "send", &bytes(part)?);
+    }
+    send_content(socket, part)
+}
+
 /// How much was sent, and whether that is all of `content`.
 #[inline]
 fn whole(content: &[u8], count: Now<usize>) -> Now<(usize, bool)> {

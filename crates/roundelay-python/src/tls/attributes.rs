@@ -4,11 +4,11 @@ use pyo3::ffi;
 
 use crate::imports::names;
 use crate::native::types::TypeBuilder;
-use crate::native::{Raised, Ref, Result, Slot, integer, none, raised};
+use crate::native::{Raised, Ref, Result, Slot, integer, none, raised, string};
 use crate::transports::flow_control::set_limit;
 use crate::{attribute, flag_attribute, optional_attribute, slot_attribute};
 
-use super::engine::Kind;
+use super::engine::{Engine, Kind};
 use super::fields::fields;
 use super::outgoing;
 
@@ -94,7 +94,18 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
         flag_attribute!(c"_app_writing_paused", fields, app_writing_paused),
         flag_attribute!(c"_app_reading_paused", fields, app_reading_paused),
         flag_attribute!(c"_eof_received", fields, eof_received),
+        attribute!(c"_driven_by", driven_by),
     ])
+}
+
+/// What makes and reads ciphertext, for those who measure or test: `"openssl"` (its functions are called), `"ssl"`
+/// (the methods of Python's objects are) or `"asyncio"` (its own code runs).
+fn driven_by(protocol: &Ref) -> Result<Ref> {
+    string(match Engine::of(fields(protocol))? {
+        Some(Engine::Driven(_)) => "openssl",
+        Some(Engine::Methods { .. }) => "ssl",
+        None => "asyncio",
+    })
 }
 
 fn get_backlog(protocol: &Ref) -> Result<Ref> {

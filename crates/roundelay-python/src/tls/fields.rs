@@ -6,6 +6,7 @@ use std::mem::offset_of;
 
 use pyo3::ffi;
 
+use crate::compat::openssl::Connection;
 use crate::compat::unchanged::Unchanged;
 use crate::native::{Ref, Slot, raised, take_raised};
 use crate::statics::{TypeCell, unset};
@@ -131,6 +132,8 @@ pub struct ProtocolFields {
     pub conn_lost: Cell<u64>,
     /// How ciphertext is made and read; unknown while zero, and again when one of the objects is replaced.
     pub engine: Cell<Kind>,
+    /// What OpenSSL's functions are called on, once `engine` says that they are.
+    pub connection: Cell<Connection>,
     /// `_app_protocol_is_buffer`
     pub app_protocol_is_buffer: Cell<bool>,
     /// `_app_transport_created`

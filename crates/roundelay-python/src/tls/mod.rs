@@ -3,11 +3,13 @@
 //! The user's own `ssl.SSLContext` makes the SSL object, and everything that it can be asked is asked of that.
 //! [`protocol`] makes the type that stands between a transport and the user's protocol, [`fields`] says what it
 //! is made of and [`attributes`] what Python sees of that; [`setup`] is how a connection begins, [`incoming`] and
-//! [`outgoing`] are the two directions, [`flow`] the limits of what waits, [`engine`] drives the SSL object.
+//! [`outgoing`] (with [`exit`]) are the two directions, [`flow`] the limits of what waits, [`engine`] drives the SSL
+//! object.
 //! [`transport`] is what the user writes to, [`stock`] has what is asyncio's own.
 
 mod attributes;
 mod engine;
+mod exit;
 mod fields;
 mod flow;
 mod incoming;

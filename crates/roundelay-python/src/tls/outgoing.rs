@@ -6,14 +6,22 @@
 use pyo3::ffi;
 
 use crate::imports::{imports, names};
-use crate::native::buffer::{BufferView, content};
+use crate::native::buffer::{BufferView, bytes, content};
 use crate::native::{Raised, Ref, Result, items, none, raised, take_raised, tuple};
+use crate::statics::KeptBuffer;
 
-use super::engine::{Engine, Put};
+use super::engine::{Engine, usable};
+use super::exit::{Exit, Progress};
 use super::fields::{ProtocolFields, fields, plain};
 use super::flow;
 use super::incoming::fatal;
 use super::stock::{or_else, stock};
+
+/// What fits into a record.
+const RECORD: usize = 16 * 1024;
+
+/// Where ciphertext is on its way from the BIO to the transport.
+static ON_ITS_WAY: KeptBuffer = KeptBuffer::new();
 
 /// `_write_appdata(list_of_data)`
 pub fn write_appdata(protocol: &Ref, data: &Ref) -> Result<Ref> {
@@ -72,60 +80,98 @@ fn write_now(protocol: &Ref, pieces: &[Ref]) -> Result<bool> {
     if own.state.peek() != stock().wrapped.as_ptr() || own.backlog_length() > 0 {
         return Ok(false);
     }
-    let written = encrypt_all(own, &engine, pieces).and_then(|()| process_outgoing(protocol));
-    or_else(written.map(drop), |exception| fatal(protocol, &exception))?;
+    or_else(
+        encrypt_and_send(protocol, own, &engine, pieces),
+        |exception| fatal(protocol, &exception),
+    )?;
     Ok(true)
 }
 
-/// The fields and the engine of a protocol, if asyncio's own code need not run.
-#[inline]
-fn usable(protocol: &Ref) -> Result<Option<(&ProtocolFields, Engine)>> {
-    let Some(own) = plain(protocol) else {
-        return Ok(None);
-    };
-    Ok(Engine::of(own)?.map(|engine| (own, engine)))
-}
-
-/// Encrypts all that can be; the rest waits.
-fn encrypt_all(own: &ProtocolFields, engine: &Engine, pieces: &[Ref]) -> Result<()> {
-    for (place, piece) in pieces.iter().enumerate() {
-        let (done, outcome) = encrypt(engine, piece);
-        if matches!(outcome, Ok(Progress::Whole)) {
-            continue;
+fn encrypt_and_send(
+    protocol: &Ref,
+    own: &ProtocolFields,
+    engine: &Engine,
+    pieces: &[Ref],
+) -> Result<()> {
+    let joined;
+    let pieces = match pieces {
+        [_] => pieces,
+        many => {
+            joined = join_small_ones(many)?;
+            &joined
         }
-        let kept = crate::native::aside(|| keep(own, piece, done, &pieces[place + 1..]));
-        return outcome.map(drop).and(kept);
-    }
-    Ok(())
+    };
+    let transport = own.transport.get().unwrap_or_else(none);
+    let left = ON_ITS_WAY.with(|part| {
+        let exit = Exit::of(own, engine, &transport, part);
+        encrypt_all(own, pieces, exit)
+    })?;
+    flow::check_writing(protocol, own, left).map(drop)
 }
 
-enum Progress {
-    Whole,
-    Part,
-}
-
-/// Encrypts one piece: how much of it, and whether that is all.
-fn encrypt(engine: &Engine, piece: &Ref) -> (usize, Result<Progress>) {
-    let view;
-    let data = match content(piece) {
-        Some(content) => content,
-        None => match BufferView::readable(piece) {
-            Ok(exported) => {
-                view = exported;
+/// The pieces, of which those that fit into one record together are joined: each record costs the same again.
+fn join_small_ones(pieces: &[Ref]) -> Result<Vec<Ref>> {
+    let mut joined = Joined::default();
+    for piece in pieces {
+        let view;
+        let data = match content(piece) {
+            Some(content) => content,
+            None => {
+                view = BufferView::readable(piece)?;
                 view.bytes()
             }
-            Err(Raised) => return (0, Err(Raised)),
-        },
-    };
-    let mut done = 0;
-    while done < data.len() {
-        match engine.write(&data[done..]) {
-            Ok(Put::Bytes(count)) => done += count,
-            Ok(Put::Again) => return (done, Ok(Progress::Part)),
-            Err(Raised) => return (done, Err(Raised)),
+        };
+        joined.add(piece, data)?;
+    }
+    joined.end_run()?;
+    Ok(joined.pieces)
+}
+
+#[derive(Default)]
+struct Joined {
+    pieces: Vec<Ref>,
+    /// What is to be one piece with what comes behind it.
+    run: Vec<u8>,
+    /// The one piece that `run` is so far, unless it is of several.
+    only: Option<Ref>,
+}
+
+impl Joined {
+    fn add(&mut self, piece: &Ref, data: &[u8]) -> Result<()> {
+        if self.run.len() + data.len() > RECORD {
+            self.end_run()?;
+        }
+        if data.len() > RECORD {
+            self.pieces.push(piece.clone());
+            return Ok(());
+        }
+        self.only = self.run.is_empty().then(|| piece.clone());
+        self.run.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn end_run(&mut self) -> Result<()> {
+        match self.only.take() {
+            Some(piece) => self.pieces.push(piece),
+            None if self.run.is_empty() => {}
+            None => self.pieces.push(bytes(&self.run)?),
+        }
+        self.run.clear();
+        Ok(())
+    }
+}
+
+/// Encrypts all that can be; how much ciphertext stays in the BIO.
+fn encrypt_all(own: &ProtocolFields, pieces: &[Ref], mut exit: Exit<'_>) -> Result<usize> {
+    for (place, piece) in pieces.iter().enumerate() {
+        let (done, outcome) = exit.encrypt(piece);
+        if !matches!(outcome, Ok(Progress::Whole)) {
+            let kept = crate::native::aside(|| keep(own, piece, done, &pieces[place + 1..]));
+            outcome.and(kept)?;
+            break;
         }
     }
-    (done, Ok(Progress::Whole))
+    exit.finish()
 }
 
 /// Has what is left of a piece, and the pieces behind it, wait until it can be encrypted.
@@ -177,15 +223,21 @@ pub fn do_write(protocol: &Ref) -> Result<Ref> {
 /// `_process_outgoing()`: hands ciphertext to the transport, unless that has enough, and tells the user's
 /// protocol how much waits.
 pub fn process_outgoing(protocol: &Ref) -> Result<Ref> {
-    let Some((own, engine)) = usable(protocol)? else {
-        return stock().process_outgoing.call([protocol]);
-    };
-    if !own.ssl_writing_paused.get() && engine.outgoing_size()? > 0 {
-        let ciphertext = engine.take_outgoing()?;
-        let transport = own.transport.get().unwrap_or_else(none);
-        transport.call_method(&names().write, [&ciphertext])?;
+    match usable(protocol)? {
+        Some((own, engine)) => send_outgoing(protocol, own, &engine),
+        None => stock().process_outgoing.call([protocol]),
     }
-    flow::control_app_writing(protocol)
+}
+
+/// The same, of a protocol that is plain.
+#[inline]
+pub fn send_outgoing(protocol: &Ref, own: &ProtocolFields, engine: &Engine) -> Result<Ref> {
+    let mut left = engine.outgoing_size()?;
+    if left > 0 && !own.ssl_writing_paused.get() {
+        let transport = own.transport.get().unwrap_or_else(none);
+        left = ON_ITS_WAY.with(|part| Exit::of(own, engine, &transport, part).finish())?;
+    }
+    flow::check_writing(protocol, own, left)
 }
 
 /// `pause_writing()`: the transport has enough to send.

@@ -8,6 +8,7 @@ use crate::native::{
 };
 use crate::sync::stock_call;
 
+use super::engine;
 use super::fields::{ProtocolFields, TRANSPORT, fields, transport_fields};
 use super::stock::stock;
 
@@ -126,7 +127,7 @@ fn reset(own: &ProtocolFields) {
     }
     own.write_buffer_size.set(0);
     own.conn_lost.set(0);
-    own.engine.set(super::engine::Kind::Unknown);
+    own.engine.set(engine::Kind::Unknown);
     own.state.set(stock().unwrapped.clone());
 }
 
@@ -144,7 +145,7 @@ fn wrap(own: &ProtocolFields) -> Result<()> {
     own.outgoing.set(outgoing.clone());
     let ssl_object = wrap.call_tuple(&tuple(&[&incoming, &outgoing])?, Some(&named))?;
     own.ssl_object.set(ssl_object);
-    Ok(())
+    engine::look(own)
 }
 
 /// The limits that a new connection has.

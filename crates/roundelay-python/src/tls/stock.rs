@@ -45,10 +45,14 @@ stock! {
     constants = "constants";
     /// What is raised if more ciphertext is needed: a tuple of classes.
     again_errors = "SSLAgainErrors";
+    ssl = "ssl";
     ssl_object = "ssl" . "SSLObject";
     memory_bio = "ssl" . "MemoryBIO";
     /// The class of the C object behind an `ssl.SSLObject`.
     ssl_socket = "ssl" . "_ssl" . "_SSLSocket";
+    /// What is called with each message of the connections of a context: the attribute of the C object, where
+    /// nobody can have put another.
+    msg_callback = "ssl" . "_ssl" . "_SSLContext" . "_msg_callback";
     unwrapped = "SSLProtocolState" . "UNWRAPPED";
     do_handshake = "SSLProtocolState" . "DO_HANDSHAKE";
     wrapped = "SSLProtocolState" . "WRAPPED";

@@ -16,6 +16,7 @@ pub mod closing;
 pub mod fields;
 pub mod flow_control;
 pub mod methods;
+pub mod outlet;
 pub mod pending;
 pub mod reading;
 pub mod schedule;

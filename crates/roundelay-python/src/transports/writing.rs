@@ -15,7 +15,7 @@ use super::pending::Pending;
 use super::reading::{fatal, or_fatal};
 use super::schedule::{unwatch, watch};
 
-const WRITE_FAILED: &str = "Fatal write error on socket transport";
+pub const WRITE_FAILED: &str = "Fatal write error on socket transport";
 
 /// `constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES`
 pub const QUIET_WRITES: u64 = 5;
@@ -68,7 +68,7 @@ pub fn is_bytes_like(data: &Ref) -> bool {
 
 /// Whether the connection is lost; such writes are counted, and there are words about it after a few.
 #[inline]
-fn is_lost(own: &TransportFields) -> Result<bool> {
+pub fn is_lost(own: &TransportFields) -> Result<bool> {
     let count = own.conn_lost.get();
     if count == 0 {
         return Ok(false);

@@ -1,0 +1,98 @@
+//! What TLS makes, on its way to the socket: ciphertext that comes in parts, and counts as one `write()`.
+
+use crate::compat::unchanged::Unchanged;
+use crate::native::buffer::bytes;
+use crate::native::{Ref, Result};
+use crate::system::stream;
+
+use super::fields::{TransportFields, fields};
+use super::pending::Pending;
+use super::reading::or_fatal;
+use super::schedule::watch;
+use super::setup;
+use super::writing::{WRITE_FAILED, is_lost};
+
+static UNCHANGED: Unchanged = Unchanged::new(&["write"], &[]);
+
+/// Takes down what the type has. Called once, when it was made.
+pub fn prepare(class: &Ref) -> Result<()> {
+    UNCHANGED.prepare(class)
+}
+
+/// One `write()` of a stream transport.
+pub struct Outlet<'a> {
+    transport: &'a Ref,
+    own: &'a TransportFields,
+    state: State,
+}
+
+enum State {
+    /// Nothing was written yet.
+    Fresh,
+    Open,
+    /// The connection is lost, and so is what is written.
+    Lost,
+}
+
+impl<'a> Outlet<'a> {
+    /// That of a transport of which nothing that matters is the user's, and which may be written to.
+    #[inline]
+    pub fn of(transport: &'a Ref) -> Option<Self> {
+        if !transport.is_exact(setup::TRANSPORT.get()) || !UNCHANGED.is_unchanged(transport) {
+            return None;
+        }
+        let own = fields(transport);
+        if own.eof.get() || own.empty_waiter.is_some() {
+            return None;
+        }
+        Some(Self {
+            transport,
+            own,
+            state: State::Fresh,
+        })
+    }
+
+    /// Sends a part, or keeps it behind what waits already.
+    pub fn write(&mut self, part: &[u8]) -> Result<()> {
+        match self.state {
+            State::Fresh if is_lost(self.own)? => {
+                self.state = State::Lost;
+                return Ok(());
+            }
+            State::Fresh => self.state = State::Open,
+            State::Open => {}
+            State::Lost => return Ok(()),
+        }
+        let taken = self.take(part);
+        if or_fatal(self.transport, taken, WRITE_FAILED)?.is_none() {
+            self.state = State::Lost;
+        }
+        Ok(())
+    }
+
+    fn take(&self, part: &[u8]) -> Result<()> {
+        let mut sent = 0;
+        if Pending::size_of(&self.own.pending) == 0 {
+            let Some(socket) = self.own.sock.get() else {
+                return Ok(());
+            };
+            sent = stream::send_part(&socket, part)?.unwrap_or(0);
+            if sent == part.len() {
+                return Ok(());
+            }
+            watch(self.transport, self.own, false)?;
+        }
+        let rest = bytes(&part[sent..])?;
+        Pending::of_or_new(&self.own.pending)?.push(&rest, 0)
+    }
+
+    /// All parts are written: pauses the protocol if too much waits.
+    #[inline]
+    pub fn finish(self) -> Result<()> {
+        if let State::Open = self.state {
+            let size = Pending::size_of(&self.own.pending);
+            self.own.flow.pause_if_full(self.transport, size)?;
+        }
+        Ok(())
+    }
+}
