@@ -49,8 +49,6 @@ NOT_TRIED = {
     ("process", "close", "*"): "subprocess.Popen does not expect it, and waits for itself",
     ("*", "epoll_ctl", "*"): "a connection that the system does not watch is deaf for ever, as on asyncio",
     ("*server*", "close", "*"): "a server waits for a connection that could not be closed, as on asyncio",
-    ("start_tls", "recv", "E[CP]*"): "asyncio's stream is never told of the end",
-    ("start_tls", "send", "E[CP]*"): "asyncio's stream is never told of the end",
 }
 
 

@@ -12,7 +12,7 @@ import roundelay
 from support.both import Witness, same_on_both
 from support.connections import Told, turns
 from support.connections import connect as connect_plainly
-from support.tls import Peer, client_context, connect, server_context, tell_facts
+from support.tls import Peer, client_context, connect, reset, server_context, tcp_pair, tell_facts
 
 pytestmark = pytest.mark.usefixtures("each_engine")
 
@@ -23,6 +23,13 @@ def far_end(sock: socket.socket, *, server_side: bool) -> Peer:
     """The peer of one that is a server, or a client."""
     context = client_context() if server_side else server_context()
     return Peer(sock, context, server_side=not server_side)
+
+
+class TellsNoEnd(Told):
+    """asyncio does not tell a protocol of an end during the handshake of `start_tls()`; see below."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.react("connection_lost", exc)
 
 
 def options(server_side: bool) -> tuple[ssl.SSLContext, dict[str, Any]]:
@@ -87,7 +94,7 @@ def test_what_comes_before_tls_stays_plain(aio: ModuleType, see: Witness, server
 def test_the_start_is_cancelled(aio: ModuleType, see: Witness, server_side: bool, after: int) -> None:
     async def main() -> None:
         loop = aio.get_running_loop()
-        plain = await connect_plainly(Told(see))
+        plain = await connect_plainly(TellsNoEnd(see))
         context, named = options(server_side)
         task = aio.ensure_future(loop.start_tls(plain.transport, plain.protocol, context, **named))
         peer = far_end(plain.peer, server_side=server_side)
@@ -116,7 +123,7 @@ def test_the_start_is_cancelled(aio: ModuleType, see: Witness, server_side: bool
 def test_a_start_takes_too_long(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
         loop = aio.get_running_loop()
-        plain = await connect_plainly(Told(see))
+        plain = await connect_plainly(TellsNoEnd(see))
         starting = loop.start_tls(
             plain.transport, plain.protocol, server_context(), server_side=True, ssl_handshake_timeout=0.01
         )
@@ -125,6 +132,86 @@ def test_a_start_takes_too_long(aio: ModuleType, see: Witness) -> None:
         plain.peer.close()
 
     see.run(main())
+
+
+ENDS = ["reset", "end", "garbage", "timeout", "cancelled", "aborted"]
+
+
+class Counting(asyncio.Protocol):
+    """A protocol that knows how often its connection was lost, and why."""
+
+    def __init__(self) -> None:
+        self.lost: list[Exception | None] = []
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.append(exc)
+
+
+async def end_a_start(task: Any, transport: Any, peer: socket.socket, how: str) -> BaseException | None:
+    """End a connection in the middle of the handshake of `start_tls()`; what that raised."""
+    await turns(roundelay)
+    match how:
+        case "reset":
+            reset(peer)
+        case "end":
+            peer.close()
+        case "garbage":
+            peer.send(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        case "cancelled":
+            task.cancel()
+        case "aborted":
+            transport.abort()
+    try:
+        await asyncio.wait_for(task, 5)
+    except (OSError, asyncio.CancelledError) as error:
+        return error
+    finally:
+        peer.close()
+        await turns(roundelay)
+    return None
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("server_side", SIDES)
+def test_a_protocol_hears_once_of_an_end_during_the_start(server_side: bool, how: str) -> None:
+    async def main() -> None:
+        near, far = tcp_pair()
+        near.setblocking(False)
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.connect_accepted_socket(Counting, near)
+        context, named = options(server_side)
+        timeout = 0.01 if how == "timeout" else 60
+        starting = loop.start_tls(transport, protocol, context, ssl_handshake_timeout=timeout, **named)
+        task = asyncio.ensure_future(starting)
+        error = await end_a_start(task, transport, far, how)
+        assert transport.is_closing()
+        # An end that somebody wanted has no error.
+        wanted = how in ("cancelled", "aborted")
+        assert [type(exc) for exc in protocol.lost] == [type(None) if wanted else type(error)]
+
+    roundelay.run(main())
+
+
+@pytest.mark.parametrize("how", [how for how in ENDS if how != "aborted"])
+def test_a_stream_can_be_waited_for_whose_start_failed(how: str) -> None:
+    async def main() -> None:
+        near, far = tcp_pair()
+        reader, writer = await roundelay.open_connection(sock=near)
+        timeout = 0.01 if how == "timeout" else 60
+        starting = writer.start_tls(
+            client_context(), server_hostname="localhost", ssl_handshake_timeout=timeout
+        )
+        error = await end_a_start(asyncio.ensure_future(starting), writer.transport, far, how)
+        assert error is not None
+        writer.close()
+        if how == "cancelled":
+            await asyncio.wait_for(writer.wait_closed(), 5)
+            assert await reader.read() == b""
+        else:
+            with pytest.raises(type(error)):
+                await asyncio.wait_for(writer.wait_closed(), 5)
+
+    roundelay.run(main())
 
 
 @same_on_both

@@ -25,6 +25,7 @@ pub fn make_type() -> Result<Ref> {
     .slot(init_slot!(setup::init))
     .methods([
         method0!(c"_get_app_transport", setup::get_app_transport, c"_get_app_transport($self, /)\n--\n\n"),
+        method1!(c"connection_lost", setup::connection_lost, c"connection_lost($self, exc, /)\n--\n\nCalled when the low-level connection is lost or closed."),
         method0!(c"_do_read", incoming::do_read, c"_do_read($self, /)\n--\n\n"),
         method0!(c"_do_read__copied", incoming::read_copied, c"_do_read__copied($self, /)\n--\n\n"),
         method0!(c"_do_read__buffered", incoming::read_into_buffer, c"_do_read__buffered($self, /)\n--\n\n"),

@@ -148,6 +148,21 @@ fn wrap(own: &ProtocolFields) -> Result<()> {
     engine::look(own)
 }
 
+/// `connection_lost(exc)`
+///
+/// asyncio does not tell the user's protocol of an end in the middle of the handshake, and it need not where that
+/// was never told of a connection. One that had the connection before `start_tls()` has to hear of it: a stream's
+/// `wait_closed()` waits for that. So the handshake counts as over then.
+pub fn connection_lost(protocol: &Ref, exc: &Ref) -> Result<Ref> {
+    let own = fields(protocol);
+    if own.state.peek() == stock().do_handshake.as_ptr()
+        && own.app_state.peek() == stock().app_connection_made.as_ptr()
+    {
+        own.state.set(stock().unwrapped.clone());
+    }
+    stock().connection_lost.call([protocol, exc])
+}
+
 /// The limits that a new connection has.
 fn set_limits(own: &ProtocolFields) -> Result<()> {
     let constant = |name: &str| -> Result<u64> {

@@ -61,6 +61,7 @@ stock! {
     app_init = "AppProtocolState" . "STATE_INIT";
     app_connection_made = "AppProtocolState" . "STATE_CON_MADE";
     init = "SSLProtocol" . "__init__";
+    connection_lost = "SSLProtocol" . "connection_lost";
     pause_writing = "SSLProtocol" . "pause_writing";
     resume_writing = "SSLProtocol" . "resume_writing";
     write_appdata = "SSLProtocol" . "_write_appdata";
