@@ -79,6 +79,24 @@ def test_a_closed_loop_has_no_descriptors_even_while_it_is_referred_to() -> None
     assert descriptors() == before
 
 
+@pytest.mark.parametrize("make", [asyncio.SelectorEventLoop, roundelay.EventLoop])
+def test_a_closed_loop_goes_with_its_last_reference(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    # Without the collector: nothing that the loop has refers to it.
+    loop = make()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(loop.run_in_executor(None, int))
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    gone = weakref.ref(loop)
+    gc.collect()
+    gc.disable()
+    try:
+        del loop
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_a_loop_that_is_dropped_gives_back_its_descriptors() -> None:
     before = descriptors()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import weakref
 from asyncio import selector_events, sslproto
 from asyncio.streams import StreamReaderProtocol
 from collections.abc import Iterator, MutableMapping
@@ -25,28 +26,35 @@ _SSLProtocol: Any = getattr(_core, "SSLProtocol", sslproto.SSLProtocol)
 class TransportsByDescriptor(MutableMapping[int, Any]):
     """Stands where asyncio's loop keeps its transports by descriptor, for those who look at it.
 
-    The loop does so itself; like asyncio's mapping it keeps none of them alive.
+    The loop does so itself; like asyncio's mapping it keeps none of them alive, nor the loop.
     """
 
     def __init__(self, loop: _core.LoopBase) -> None:
-        self._loop = loop
+        self._loop = weakref.ref(loop)
+
+    def _at(self, fd: object) -> Any:
+        loop = self._loop()
+        return loop._transport_at(fd) if loop is not None and isinstance(fd, int) else None
 
     def __getitem__(self, fd: int) -> Any:
-        transport = self._loop._transport_at(fd) if isinstance(fd, int) else None
+        transport = self._at(fd)
         if transport is None:
             raise KeyError(fd)
         return transport
 
     def __setitem__(self, fd: int, transport: Any) -> None:
-        self._loop._set_transport_at(fd, transport)
+        loop = self._loop()
+        if loop is not None:
+            loop._set_transport_at(fd, transport)
 
     def __delitem__(self, fd: int) -> None:
-        if self._loop._transport_at(fd) is None:
-            raise KeyError(fd)
-        self._loop._set_transport_at(fd, None)
+        self[fd]
+        self[fd] = None
 
     def __iter__(self) -> Iterator[int]:
-        return iter([fd for fd in self._loop._transport_fds() if self._loop._transport_at(fd) is not None])
+        loop = self._loop()
+        fds = loop._transport_fds() if loop is not None else []
+        return iter([fd for fd in fds if self._at(fd) is not None])
 
     def __len__(self) -> int:
         return len(list(iter(self)))
