@@ -168,6 +168,8 @@ def test_a_slow_reader_slows_the_writer(way: str) -> None:
 
         async def serve(reader: Any, writer: Any) -> None:
             nonlocal written
+            # Or the system takes it all, where it lets buffers grow to many megabytes.
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100_000)
             for _ in range(size // 10_000):
                 writer.write(b"x" * 10_000)
                 await writer.drain()
@@ -177,6 +179,7 @@ def test_a_slow_reader_slows_the_writer(way: str) -> None:
 
         server = await aio.start_server(serve, "127.0.0.1", 0)
         reader, writer = await aio.open_connection(*server.sockets[0].getsockname(), limit=1000)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
         # Until neither end goes on.
         last = -1
         while written != last:
