@@ -1,4 +1,4 @@
-"""Connections: echo over protocols, both ends on one loop, through pairs of sockets.
+"""Connections: echo over protocols, both ends on one loop, through pairs of sockets; making them, over TCP.
 
 What `network` measures from outside, without a second process: for counting instructions.
 """
@@ -101,3 +101,32 @@ async def echo_buffered(n: int) -> float:
 @timed("echo_256k", "256 KiB there and back, one connection", 1_000)
 async def echo_256k(n: int) -> float:
     return await echo(Echo, LARGE, 1, n)
+
+
+class Accepted(asyncio.Protocol):
+    """Notes when so many of its kind have lost their connection."""
+
+    left = 0
+    done: asyncio.Future[None]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        Accepted.left -= 1
+        if Accepted.left == 0:
+            self.done.set_result(None)
+
+
+@timed("connect", "a connection over TCP, made, accepted and closed at both ends", 3_000)
+async def connect(n: int) -> float:
+    loop = asyncio.get_running_loop()
+    Accepted.left, Accepted.done = n, loop.create_future()
+    server = await loop.create_server(Accepted, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    start = clock()
+    for _ in range(n):
+        transport, _protocol = await loop.create_connection(asyncio.Protocol, host, port)
+        transport.close()
+    await Accepted.done
+    elapsed = clock() - start
+    server.close()
+    await server.wait_closed()
+    return elapsed

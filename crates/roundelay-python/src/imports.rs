@@ -316,6 +316,7 @@ imports! {
     socket_family = c"_socket" . c"socket" . c"family";
     socket_type = c"_socket" . c"socket" . c"type";
     socket_proto = c"_socket" . c"socket" . c"proto";
+    socket_timeout = c"_socket" . c"socket" . c"timeout";
     raw_socket_init = c"_socket" . c"socket" . c"__init__";
     fspath = c"os" . c"fspath";
     getaddrinfo = c"socket" . c"getaddrinfo";

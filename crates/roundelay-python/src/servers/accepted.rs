@@ -51,7 +51,8 @@ pub fn start(
     address: &Ref,
     server: &Ref,
 ) -> Result<()> {
-    let extra = dict(&[(c"peername", address)])?;
+    let extra = dict(&[])?;
+    setup::put(&extra, &names().peername, address)?;
     let coroutine = object::make(&ACCEPTED)?;
     let slots = object::fields(&coroutine).slots(TRANSPORT + 1);
     slots[0].set(event_loop.clone());

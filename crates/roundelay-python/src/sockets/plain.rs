@@ -85,11 +85,12 @@ pub fn is_stream(socket: &Ref) -> bool {
     }
 }
 
-/// Whether the socket has a timeout of zero.
+/// Whether a `socket.socket` has a timeout of zero.
 pub fn is_non_blocking(socket: &Ref) -> Result<bool> {
-    socket
-        .call_method(&names().gettimeout, [])?
-        .equals(&names().zero)
+    match bare(socket, &imports().socket_timeout) {
+        Some(timeout) if !timeout.is_none() => Ok(timeout.to_f64()? == 0.0),
+        _ => Ok(false),
+    }
 }
 
 /// The `socket.socket` that owns a descriptor which does not block.

@@ -13,7 +13,7 @@ use crate::statics::{Once, TypeCell, unset};
 
 use super::fields::{SelectorFields, TransportFields, fields};
 use super::reading;
-use super::schedule::call_soon;
+use super::schedule::{call_soon, call_soon_with};
 
 /// `_SelectorTransport.max_size`: how much one read takes.
 pub const MAX_SIZE: usize = 256 * 1024;
@@ -166,7 +166,7 @@ pub fn fill(
 }
 
 /// `extra[name] = value`
-fn put(extra: &Ref, name: &Ref, value: &Ref) -> Result<()> {
+pub fn put(extra: &Ref, name: &Ref, value: &Ref) -> Result<()> {
     // SAFETY: live objects.
     crate::native::check(unsafe {
         ffi::PyObject_SetItem(extra.as_ptr(), name.as_ptr(), value.as_ptr())
@@ -188,8 +188,7 @@ pub fn begin(
         call_soon(event_loop, &transport.getattr(start)?, None)?;
     }
     if let Some(waiter) = waiter {
-        let finish = event_loop.getattr(&names().call_soon)?;
-        finish.call([FINISH.get(), &waiter, &none()])?;
+        call_soon_with(event_loop, FINISH.get(), &[&waiter, &none()])?;
     }
     Ok(())
 }
