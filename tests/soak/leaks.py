@@ -15,12 +15,12 @@ async def leak_descriptor(client: Client) -> int:
 
 
 async def leak_memory(client: Client) -> int:
-    _kept.append(bytes(100_000))
+    _kept.append(bytes(1_000_000))
     return 0
 
 
 async def leak_object(client: Client) -> int:
-    _kept.extend([i] for i in range(50))
+    _kept.extend([i] for i in range(500))
     return 0
 
 
