@@ -296,6 +296,24 @@ def test_writers_hand_on(aio: Any, see: Any) -> None:
 
 
 @same_in_every_mixture
+def test_an_error_between_two_blocks_of_a_read_to_the_end(aio: Any, see: Any) -> None:
+    async def main() -> None:
+        cast = Cast(aio)
+        reader = aio.StreamReader(limit=2, loop=aio.get_running_loop())
+        reader.set_transport(Transport(cast.note))
+        cast.start("read", reader.read)
+        await turns(aio)
+        reader.feed_data(b"abcdef")
+        reader.set_exception(OSError("gone"))
+        await turns(aio)
+        cast.note(bytes(reader._buffer))
+        await cast.end()
+        see(cast.trace)
+
+    see.run(main())
+
+
+@same_in_every_mixture
 def test_two_cannot_wait_for_one_reader(aio: Any, see: Any) -> None:
     async def main() -> None:
         cast = Cast(aio)

@@ -50,10 +50,18 @@ MOVES = st.one_of(
     st.tuples(st.just("eof")),
     st.tuples(st.just("fail")),
 )
+
+
+def odd_limits_first(moves: list[Any]) -> list[Any]:
+    """Whoever waits already when `_limit` becomes something else than an int of ordinary size begins anew, on
+    asyncio's own code, and so meets an error that asyncio would not look for any more."""
+    return sorted(moves, key=lambda move: move[0] != "limit" or move[1] in (1, 3, 10))
+
+
 SCRIPTS = st.tuples(
     st.sampled_from([1, 4, 8, 1000]),
     st.sampled_from([Transport, Unpausable, None]),
-    st.lists(MOVES, min_size=1, max_size=14),
+    st.lists(MOVES, min_size=1, max_size=14).map(odd_limits_first),
 )
 
 

@@ -190,7 +190,8 @@ fn delegate_read(frame: Frame<'_>, reader: &Ref) -> Result<Flow> {
     }
 }
 
-/// Reads block after block until there is none.
+/// Reads block after block until there is none, each as large as the limit at most: an error between two of them
+/// leaves the rest where it is.
 fn read_to_the_end(
     frame: Frame<'_>,
     reader: &Ref,
@@ -213,7 +214,9 @@ fn read_to_the_end(
             }
         }
         waited = false;
-        let block = own.buffer.take(own.buffer.len())?;
+        // No limit that native code understands, by now: everything.
+        let most = Some(own.bound.get()).filter(|bound| *bound > 0);
+        let block = own.buffer.take(most.unwrap_or(usize::MAX))?;
         resume_if_drained(own)?;
         if contents(&block).is_empty() {
             break;
