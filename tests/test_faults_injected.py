@@ -48,7 +48,6 @@ NOT_TRIED = {
     ("threads and signals", "write", "*"): "the interpreter's signal handler does not expect it",
     ("process", "close", "*"): "subprocess.Popen does not expect it, and waits for itself",
     ("*", "epoll_ctl", "*"): "a connection that the system does not watch is deaf for ever, as on asyncio",
-    ("*server*", "close", "*"): "a server waits for a connection that could not be closed, as on asyncio",
 }
 
 

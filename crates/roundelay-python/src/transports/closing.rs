@@ -74,16 +74,21 @@ pub fn call_connection_lost<T: OverSocket>(transport: &Ref, exception: &Ref) -> 
     told.and(released).map(|()| none())
 }
 
+/// Lets go of everything, also where the system says that the descriptor was closed already.
 fn release(transport: &Ref, own: &SelectorFields) -> Result<()> {
-    if let Some(socket) = own.sock.get() {
-        plain::close(&socket)?;
-    }
-    drop(own.sock.take());
-    drop(own.protocol.take());
-    drop(own.event_loop.take());
-    if let Some(server) = own.server.get() {
-        clients::detach(&server, transport)?;
-        drop(own.server.take());
-    }
-    Ok(())
+    let closed = match own.sock.get() {
+        Some(socket) => plain::close(&socket),
+        None => Ok(()),
+    };
+    let detached = aside(|| {
+        drop(own.sock.take());
+        drop(own.protocol.take());
+        drop(own.event_loop.take());
+        if let Some(server) = own.server.get() {
+            clients::detach(&server, transport)?;
+            drop(own.server.take());
+        }
+        Ok(())
+    });
+    closed.and(detached)
 }
