@@ -10,6 +10,7 @@ use crate::native::{Ref, Slot};
 use crate::sync::derived;
 use crate::system::pipe::Way;
 use crate::transports::flow_control::FlowControl;
+use crate::transports::pausing::Pausable;
 use crate::transports::schedule::Watched;
 
 /// The fields of both kinds, under asyncio's names. All zero bytes are a transport whose `__init__` has not run.
@@ -135,7 +136,7 @@ impl OverPipe for WriteFields {
 /// The fields of a transport that reads.
 #[inline]
 pub fn read(transport: &Ref) -> &ReadFields {
-    ReadFields::of(transport)
+    <ReadFields as OverPipe>::of(transport)
 }
 
 /// The fields of a transport that writes.
@@ -153,6 +154,23 @@ impl Watched for ReadFields {
     #[inline]
     fn descriptor(&self) -> RawFd {
         self.fileno.get()
+    }
+}
+
+impl Pausable for ReadFields {
+    #[inline]
+    fn of(transport: &Ref) -> &Self {
+        read(transport)
+    }
+
+    #[inline]
+    fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    #[inline]
+    fn paused(&self) -> &Cell<bool> {
+        &self.paused
     }
 }
 

@@ -11,7 +11,7 @@ use crate::sync::{derived, stock_call};
 use crate::transports::setup::given;
 use crate::{
     attribute, flag_attribute, flow_control_attributes, init_slot, method, method0, named_method,
-    optional_attribute,
+    optional_attribute, pausing_methods,
 };
 
 use super::fields::{OverPipe, ReadFields, WriteFields, read, write};
@@ -95,31 +95,12 @@ fn make_reading() -> Result<Ref> {
             flag_attribute!(c"_paused", read, paused),
             attribute!(c"max_size", max_size, set_max_size),
         ])
+        .methods(pausing_methods!(ReadFields))
         .methods([
             method0!(
                 c"_read_ready",
                 reading::read_ready,
                 c"_read_ready($self, /)\n--\n\n"
-            ),
-            method0!(
-                c"_start_reading",
-                reading::start,
-                c"_start_reading($self, /)\n--\n\n"
-            ),
-            method0!(
-                c"is_reading",
-                reading::is_reading,
-                c"is_reading($self, /)\n--\n\nReturn True if the transport is receiving."
-            ),
-            method0!(
-                c"pause_reading",
-                reading::pause,
-                c"pause_reading($self, /)\n--\n\nPause the receiving end."
-            ),
-            method0!(
-                c"resume_reading",
-                reading::resume,
-                c"resume_reading($self, /)\n--\n\nResume the receiving end."
             ),
             method0!(
                 c"close",

@@ -4,7 +4,7 @@ use pyo3::ffi;
 
 use crate::eventloop;
 use crate::imports::names;
-use crate::native::{Ref, Result, boolean, none};
+use crate::native::{Ref, Result, none};
 use crate::transports::reading::{fatal, log};
 use crate::transports::schedule::{call_soon, in_debug_mode, unwatch, watch};
 
@@ -53,56 +53,11 @@ fn end_of_file(transport: &Ref, own: &ReadFields, event_loop: &Ref) -> Result<Re
     Ok(none())
 }
 
-/// The first reading, a callback that comes behind `connection_made()`.
-pub fn start(transport: &Ref) -> Result<Ref> {
-    let own = read(transport);
-    if wants_to_read(own) {
-        watch(transport, own, true)?;
-    }
-    Ok(none())
-}
-
-/// The same of a transport that writes, which finds the pipe readable when the other end is closed.
+/// `_start_reading()` of a transport that writes, which finds the pipe readable when the other end is closed.
 pub fn start_listening(transport: &Ref) -> Result<Ref> {
     let own = write(transport);
     if !own.closing.get() {
         watch(transport, own, true)?;
-    }
-    Ok(none())
-}
-
-#[inline]
-fn wants_to_read(own: &ReadFields) -> bool {
-    !own.paused.get() && !own.closing.get()
-}
-
-/// `is_reading()`
-pub fn is_reading(transport: &Ref) -> Result<Ref> {
-    Ok(boolean(wants_to_read(read(transport))))
-}
-
-/// `pause_reading()`
-pub fn pause(transport: &Ref) -> Result<Ref> {
-    let own = read(transport);
-    if wants_to_read(own) {
-        own.paused.set(true);
-        unwatch(own, true)?;
-        if in_debug_mode(&own.event_loop) {
-            log("debug", transport, "%r pauses reading")?;
-        }
-    }
-    Ok(none())
-}
-
-/// `resume_reading()`
-pub fn resume(transport: &Ref) -> Result<Ref> {
-    let own = read(transport);
-    if own.paused.get() && !own.closing.get() {
-        own.paused.set(false);
-        watch(transport, own, true)?;
-        if in_debug_mode(&own.event_loop) {
-            log("debug", transport, "%r resumes reading")?;
-        }
     }
     Ok(none())
 }

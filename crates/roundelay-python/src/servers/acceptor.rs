@@ -107,12 +107,11 @@ unsafe extern "C" fn call(
         else {
             return Ok(none());
         };
-        let arguments = items(&arguments);
         // The handle passes the arguments on, so that they show; the timer passes none.
         if count == 0 {
             start_again(&event_loop, &arguments)?;
         } else {
-            accept_all(acceptor, &event_loop, &arguments)?;
+            accept_all(acceptor, &event_loop, &items(&arguments))?;
         }
         Ok(none())
     })
@@ -202,14 +201,13 @@ fn pause(acceptor: &Ref, event_loop: &Ref, listener: &Ref) -> Result<()> {
 }
 
 /// A while is over: the loop watches the socket again, unless the server was closed meanwhile.
-fn start_again(event_loop: &Ref, arguments: &[Ref]) -> Result<()> {
-    if descriptor(&arguments[1])? < 0 {
+fn start_again(event_loop: &Ref, arguments: &Ref) -> Result<()> {
+    if descriptor(&items(arguments)[1])? < 0 {
         return Ok(());
     }
-    let arguments = tuple(&arguments.iter().collect::<Vec<_>>())?;
     event_loop
         .getattr(&names().start_serving_hook)?
-        .call_tuple(&arguments, None)
+        .call_tuple(arguments, None)
         .map(drop)
 }
 

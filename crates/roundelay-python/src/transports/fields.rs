@@ -10,6 +10,7 @@ use crate::imports::names;
 use crate::native::{Ref, Result, Slot, string};
 
 use super::flow_control::FlowControl;
+use super::pausing::Pausable;
 use super::pending::Pending;
 use super::schedule::Watched;
 
@@ -114,6 +115,23 @@ impl Watched for SelectorFields {
     #[inline]
     fn descriptor(&self) -> RawFd {
         self.sock_fd.get()
+    }
+}
+
+impl Pausable for SelectorFields {
+    #[inline]
+    fn of(transport: &Ref) -> &Self {
+        selector(transport)
+    }
+
+    #[inline]
+    fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    #[inline]
+    fn paused(&self) -> &Cell<bool> {
+        &self.paused
     }
 }
 

@@ -1,10 +1,10 @@
 //! The methods that every transport over a socket has.
 
-use crate::method0;
 use crate::native::types::TypeBuilder;
 use crate::native::{Ref, Result, boolean};
+use crate::{method0, pausing_methods};
 
-use super::fields::selector;
+use super::fields::{SelectorFields, selector};
 use super::{closing, reading};
 
 /// A method with one parameter, which may be given by name, over `fn(&Ref, &Ref) -> Result<Ref>`. Other calls
@@ -54,27 +54,7 @@ macro_rules! selector_methods {
 
 /// Gives a type those that are the same for every kind.
 pub fn fill(builder: TypeBuilder) -> TypeBuilder {
-    builder.methods([
-        method0!(
-            c"_start_reading",
-            reading::start,
-            c"_start_reading($self, /)\n--\n\n"
-        ),
-        method0!(
-            c"is_reading",
-            reading::is_reading,
-            c"is_reading($self, /)\n--\n\nReturn True if the transport is receiving."
-        ),
-        method0!(
-            c"pause_reading",
-            reading::pause,
-            c"pause_reading($self, /)\n--\n\nPause the receiving end."
-        ),
-        method0!(
-            c"resume_reading",
-            reading::resume,
-            c"resume_reading($self, /)\n--\n\nResume the receiving end."
-        ),
+    builder.methods(pausing_methods!(SelectorFields)).methods([
         method0!(
             c"get_protocol",
             reading::get_protocol,

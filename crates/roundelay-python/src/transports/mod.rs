@@ -17,6 +17,7 @@ pub mod fields;
 pub mod flow_control;
 pub mod methods;
 pub mod outlet;
+pub mod pausing;
 pub mod pending;
 pub mod reading;
 pub mod schedule;

@@ -6,14 +6,14 @@ use pyo3::ffi;
 use crate::eventloop;
 use crate::imports::{imports, names};
 use crate::native::{
-    Raised, Ref, Result, boolean, check, ends_the_program, integer, none, raise, string,
-    take_raised, while_handling,
+    Raised, Ref, Result, check, ends_the_program, integer, none, raise, string, take_raised,
+    while_handling,
 };
 use crate::system::stream;
 use crate::tls;
 
 use super::fields::{SelectorFields, TransportFields, fields, selector};
-use super::schedule::{in_debug_mode, unwatch, watch};
+use super::schedule::{in_debug_mode, unwatch};
 
 /// `_read_ready()`: the loop found the socket readable.
 pub fn read_ready(transport: &Ref) -> Result<Ref> {
@@ -172,52 +172,6 @@ pub fn log(level: &str, transport: &Ref, text: &str) -> Result<()> {
         .logger
         .call_method(&string(level)?, [&string(text)?, transport])
         .map(drop)
-}
-
-/// Whether the transport wants to read.
-#[inline]
-fn wants_to_read(own: &SelectorFields) -> bool {
-    !own.closing.get() && !own.paused.get()
-}
-
-/// The first reading, a callback that comes behind `connection_made()`.
-pub fn start(transport: &Ref) -> Result<Ref> {
-    let own = selector(transport);
-    if wants_to_read(own) {
-        watch(transport, own, true)?;
-    }
-    Ok(none())
-}
-
-/// `is_reading()`
-pub fn is_reading(transport: &Ref) -> Result<Ref> {
-    Ok(boolean(wants_to_read(selector(transport))))
-}
-
-/// `pause_reading()`
-pub fn pause(transport: &Ref) -> Result<Ref> {
-    let own = selector(transport);
-    if wants_to_read(own) {
-        own.paused.set(true);
-        unwatch(own, true)?;
-        if in_debug_mode(&own.event_loop) {
-            log("debug", transport, "%r pauses reading")?;
-        }
-    }
-    Ok(none())
-}
-
-/// `resume_reading()`
-pub fn resume(transport: &Ref) -> Result<Ref> {
-    let own = selector(transport);
-    if own.paused.get() && !own.closing.get() {
-        own.paused.set(false);
-        watch(transport, own, true)?;
-        if in_debug_mode(&own.event_loop) {
-            log("debug", transport, "%r resumes reading")?;
-        }
-    }
-    Ok(none())
 }
 
 /// `set_protocol(protocol)`
