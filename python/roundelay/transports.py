@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import weakref
-from asyncio import selector_events, sslproto
+from asyncio import selector_events, sslproto, unix_events
 from asyncio.streams import StreamReaderProtocol
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from . import _core
 
 _stock: Any = selector_events.BaseSelectorEventLoop
+_unix_stock: Any = unix_events._UnixSelectorEventLoop
 
 # None in a Python that was built without it; then there is no native class either, and asyncio's says so.
 _ssl: Any = sslproto.ssl  # type: ignore[attr-defined]
@@ -113,6 +114,15 @@ class Transports:
         self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
     ) -> Any:
         return _core.WritePipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _sock_sendfile_native_impl(self: Any, fut: Any, *args: Any) -> None:
+        try:
+            _unix_stock._sock_sendfile_native_impl(self, fut, *args)
+        except OSError as error:
+            # The system does not watch the socket. asyncio raises this from a callback, and whoever waits for
+            # the file to be sent would wait for ever.
+            if not fut.done():
+                fut.set_exception(error)
 
     async def start_tls(
         self: Any,

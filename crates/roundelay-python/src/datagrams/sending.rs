@@ -10,7 +10,7 @@ use crate::native::{Args, Ref, Result, check, integer, items, none, raise_text, 
 use crate::sync::stock_call;
 use crate::system::{Now, datagram};
 use crate::transports::closing;
-use crate::transports::schedule::{unwatch, watch_for};
+use crate::transports::schedule::{or_end, unwatch, watch_for};
 use crate::transports::writing::{QUIET_WRITES, is_bytes_like};
 
 use super::fields::{DatagramFields, fields};
@@ -37,7 +37,12 @@ pub fn send_to_method(transport: &Ref, args: Args<'_>) -> Result<Ref> {
     if own.waiting() == 0 {
         let outcome = send(own, &socket, data, &address);
         match tell_or_fatal(transport, own, outcome, SEND_FAILED)? {
-            Some(None) => watch_for(transport, own, false, &names().sendto_ready)?,
+            Some(None) => {
+                let watched = watch_for(transport, own, false, &names().sendto_ready);
+                if !or_end(transport, watched)? {
+                    return Ok(none());
+                }
+            }
             Some(Some(())) | None => return Ok(none()),
         }
     }

@@ -3,13 +3,14 @@
 use pyo3::ffi;
 
 use crate::eventloop;
-use crate::imports::names;
-use crate::native::{Ref, Result, none};
+use crate::imports::{imports, names};
+use crate::native::{Raised, Ref, Result, dict, none, string, take_raised, while_handling};
+use crate::system::lacks_resources;
 use crate::transports::reading::{fatal, log};
-use crate::transports::schedule::{call_soon, in_debug_mode, unwatch, watch};
+use crate::transports::schedule::{call_soon, in_debug_mode, or_end, unwatch, watch};
 
 use super::closing::lose;
-use super::fields::{ReadFields, read, write};
+use super::fields::{ReadFields, WriteFields, read, write};
 
 /// `_read_ready()` of a transport that reads: there is data, or the end of it.
 pub fn read_ready(transport: &Ref) -> Result<Ref> {
@@ -57,7 +58,33 @@ fn end_of_file(transport: &Ref, own: &ReadFields, event_loop: &Ref) -> Result<Re
 pub fn start_listening(transport: &Ref) -> Result<Ref> {
     let own = write(transport);
     if !own.closing.get() {
-        watch(transport, own, true)?;
+        match watch(transport, own, true) {
+            Err(Raised) if lacks_resources()? => listen_later(transport, own)?,
+            watched => drop(or_end(transport, watched)?),
+        }
     }
     Ok(none())
+}
+
+/// The system has no room to watch the pipe. Writing goes on: nothing is lost but that the other end is
+/// closed, which whoever writes is told all the same. For those who do not, this is tried again after a while.
+#[cold]
+fn listen_later(transport: &Ref, own: &WriteFields) -> Result<()> {
+    let (Some(exception), Some(event_loop)) = (take_raised(), own.event_loop.get()) else {
+        return Ok(());
+    };
+    let message = string("the other end of a pipe is not watched: out of system resource")?;
+    let context = dict(&[
+        (c"message", &message),
+        (c"exception", &exception),
+        (c"transport", transport),
+    ])?;
+    while_handling(&exception, || {
+        event_loop.call_method(&names().call_exception_handler, [&context])
+    })?;
+    let delay = imports().constants.getattr(&names().accept_retry_delay)?;
+    let again = transport.getattr(&names().start_reading)?;
+    event_loop
+        .call_method(&names().call_later, [&delay, &again])
+        .map(drop)
 }

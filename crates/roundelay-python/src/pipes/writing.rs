@@ -11,7 +11,7 @@ use crate::native::{
 use crate::system::Now;
 use crate::transports::pending::Pending;
 use crate::transports::reading::{log, or_fatal};
-use crate::transports::schedule::{in_debug_mode, unwatch, watch};
+use crate::transports::schedule::{in_debug_mode, unwatch, watch_or_end};
 use crate::transports::writing::{QUIET_WRITES, is_bytes_like};
 
 use super::closing::{call_connection_lost, end, lose};
@@ -41,7 +41,9 @@ pub fn write(transport: &Ref, data: &Ref) -> Result<Ref> {
             Some(Some((count, false))) => written = count,
             Some(None) => {}
         }
-        watch(transport, own, false)?;
+        if !watch_or_end(transport, own, false)? {
+            return Ok(none());
+        }
     }
     Pending::of_or_new(&own.pending)?.push(data, written)?;
     own.flow

@@ -21,6 +21,7 @@ use crate::sockets;
 use crate::statics::{TypeCell, unset};
 use crate::sync::stock_call;
 use crate::system::address::integer_of;
+use crate::system::lacks_resources;
 
 use super::accepted;
 
@@ -109,7 +110,7 @@ unsafe extern "C" fn call(
         };
         // The handle passes the arguments on, so that they show; the timer passes none.
         if count == 0 {
-            start_again(&event_loop, &arguments)?;
+            start_again(acceptor, &event_loop, &arguments)?;
         } else {
             accept_all(acceptor, &event_loop, &items(&arguments))?;
         }
@@ -135,7 +136,8 @@ fn accept_all(acceptor: &Ref, event_loop: &Ref, arguments: &[Ref]) -> Result<()>
                 return Ok(());
             }
             Err(Raised) if lacks_resources()? => {
-                return pause(acceptor, event_loop, listener);
+                let message = "socket.accept() out of system resource";
+                return pause(acceptor, event_loop, listener, message);
             }
             Err(Raised) => return Err(Raised),
         };
@@ -157,28 +159,13 @@ fn was_aborted() -> bool {
     unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_ConnectionAbortedError) != 0 }
 }
 
-/// Whether what was raised says that there are no descriptors or no memory left.
-fn lacks_resources() -> Result<bool> {
-    // SAFETY: a static exception class; an exception is set.
-    if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } == 0 {
-        return Ok(false);
-    }
-    let Some(exception) = take_raised() else {
-        return Ok(false);
-    };
-    let number = exception.getattr(&string("errno")?)?;
-    let found = integer_of(&number).is_some_and(crate::system::connection::is_lack_of_resources);
-    crate::compat::set_raised(exception);
-    Ok(found)
-}
-
 /// The system would go on reporting the socket, so the loop stops watching it for a while.
 #[cold]
-fn pause(acceptor: &Ref, event_loop: &Ref, listener: &Ref) -> Result<()> {
+fn pause(acceptor: &Ref, event_loop: &Ref, listener: &Ref, message: &str) -> Result<()> {
     let Some(exception) = take_raised() else {
         return Ok(());
     };
-    let message = string("socket.accept() out of system resource")?;
+    let message = string(message)?;
     let shown = sockets::plain::shown(listener)?;
     let context = dict(&[
         (c"message", &message),
@@ -200,15 +187,23 @@ fn pause(acceptor: &Ref, event_loop: &Ref, listener: &Ref) -> Result<()> {
         .map(drop)
 }
 
-/// A while is over: the loop watches the socket again, unless the server was closed meanwhile.
-fn start_again(event_loop: &Ref, arguments: &Ref) -> Result<()> {
-    if descriptor(&items(arguments)[1])? < 0 {
+/// A while is over: the loop watches the socket again, unless the server was closed meanwhile. If the system
+/// has no room for that, there is another while, or the server would never accept anybody again.
+fn start_again(acceptor: &Ref, event_loop: &Ref, arguments: &Ref) -> Result<()> {
+    let listener = &items(arguments)[1];
+    if descriptor(listener)? < 0 {
         return Ok(());
     }
-    event_loop
+    let started = event_loop
         .getattr(&names().start_serving_hook)?
-        .call_tuple(arguments, None)
-        .map(drop)
+        .call_tuple(arguments, None);
+    match started {
+        Err(Raised) if lacks_resources()? => {
+            let message = "a listening socket is not watched: out of system resource";
+            pause(acceptor, event_loop, listener, message)
+        }
+        started => started.map(drop),
+    }
 }
 
 /// A connection of TLS takes asyncio's way.

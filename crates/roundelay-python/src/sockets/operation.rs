@@ -179,18 +179,26 @@ fn ready(operation: &Ref, future: &Ref) -> Result<()> {
             unwatch(own)?;
             any::set_result(future, value)
         }
-        Ok(None) => watch_again(own),
+        Ok(None) => match watch_again(own) {
+            Ok(()) => Ok(()),
+            // The system does not watch it any longer, and nothing else would wake the waiter.
+            Err(Raised) => fail(own, future),
+        },
         Err(Raised) if ends_the_program() => {
             // Whoever runs the loop once more finds it waiting.
-            aside(|| watch_again(own))?;
+            aside(|| watch_again(own).or_else(|Raised| fail(own, future)))?;
             Err(Raised)
         }
-        Err(Raised) => {
-            let exception = take_raised().ok_or(Raised)?;
-            aside(|| unwatch(own))?;
-            any::set_exception(future, exception)
-        }
+        Err(Raised) => fail(own, future),
     }
+}
+
+/// Whoever waits is told what was raised.
+#[cold]
+fn fail(own: &Operation, future: &Ref) -> Result<()> {
+    let exception = take_raised().ok_or(Raised)?;
+    aside(|| unwatch(own))?;
+    any::set_exception(future, exception)
 }
 
 fn watch_again(own: &Operation) -> Result<()> {

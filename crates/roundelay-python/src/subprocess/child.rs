@@ -55,7 +55,7 @@ pub fn make_type() -> Result<()> {
 }
 
 /// `_watch_child(transport)`: has the transport's loop wait for its process. False if the system has no descriptors
-/// for processes; then somebody else has to wait.
+/// for processes, or does not watch this one; then somebody else has to wait.
 pub fn watch_method(_module: &Ref, transport: &Ref) -> Result<Ref> {
     let event_loop = transport.getattr(&names().loop_attr)?;
     let pid = transport.call_method(&names().get_pid, [])?;
@@ -78,8 +78,15 @@ pub fn watch_method(_module: &Ref, transport: &Ref) -> Result<Ref> {
     own.transport.set(transport.clone());
     own.child.set(Some(Box::new(child)));
     own.pid.set(pid);
-    watch::watch(&event_loop, number, true, &callback)?;
-    Ok(boolean(true))
+    match watch::watch(&event_loop, number, true, &callback) {
+        Ok(()) => Ok(boolean(true)),
+        // SAFETY: a static exception class; an exception is set.
+        Err(Raised) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } != 0 => {
+            drop(take_raised());
+            Ok(boolean(false))
+        }
+        Err(Raised) => Err(Raised),
+    }
 }
 
 fn call(callback: &Ref, args: Args<'_>) -> Result<Ref> {

@@ -61,13 +61,6 @@ pub fn is_tcp_or_udp(protocol: i64) -> bool {
     is_tcp(protocol) || i64::from(net::ipproto::UDP.as_raw().get()) == protocol || protocol == 0
 }
 
-/// Whether this is the number of an error that goes away when descriptors or memory are given back.
-pub fn is_lack_of_resources(number: i64) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
-        .iter()
-        .any(|known| i64::from(known.raw_os_error()) == number)
-}
-
 /// Has small writes go out at once (TCP).
 pub fn set_nodelay(socket: &Ref) -> Result<()> {
     call_at_once(socket, |fd| sockopt::set_tcp_nodelay(fd, true))

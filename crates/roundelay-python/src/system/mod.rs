@@ -21,9 +21,10 @@ use std::os::fd::{BorrowedFd, RawFd};
 use pyo3::ffi;
 use rustix::io::Errno;
 
+use crate::compat::set_raised;
 use crate::compat::socket_descriptor::descriptor;
 use crate::error::raise_io;
-use crate::native::{Raised, Ref, Result, take_raised};
+use crate::native::{Raised, Ref, Result, string, take_raised};
 
 /// What a call that does not wait comes back with: a result, or nothing because it would have to wait.
 pub type Now<T> = Option<T>;
@@ -61,6 +62,35 @@ fn lend<T>(
     // SAFETY: the object owns the descriptor and has it open now; no Python code runs during the call that
     // could close it.
     Ok(operation(unsafe { BorrowedFd::borrow_raw(fd) }))
+}
+
+/// Whether this is the number of an error that goes away when descriptors or memory are given back, or when
+/// fewer descriptors are watched (`ENOSPC`).
+pub fn is_lack_of_resources(number: i32) -> bool {
+    [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::NOSPC,
+    ]
+    .iter()
+    .any(|known| known.raw_os_error() == number)
+}
+
+/// Whether what was raised is such an error. It stays raised.
+pub fn lacks_resources() -> Result<bool> {
+    // SAFETY: a static exception class; an exception is set.
+    if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } == 0 {
+        return Ok(false);
+    }
+    let Some(exception) = take_raised() else {
+        return Ok(false);
+    };
+    let number = exception.getattr(&string("errno")?)?;
+    let number = address::integer_of(&number).and_then(|number| i32::try_from(number).ok());
+    set_raised(exception);
+    Ok(number.is_some_and(is_lack_of_resources))
 }
 
 /// What a method of somebody else's socket came back with.

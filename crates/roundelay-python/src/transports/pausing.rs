@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::native::{Ref, Result, boolean, none};
 
 use super::reading::log;
-use super::schedule::{Watched, in_debug_mode, unwatch, watch};
+use super::schedule::{Watched, in_debug_mode, unwatch, watch_or_end};
 
 /// A transport whose reading can be paused.
 pub trait Pausable: Watched {
@@ -58,7 +58,7 @@ fn wants_to_read(own: &impl Pausable) -> bool {
 pub fn start<T: Pausable>(transport: &Ref) -> Result<Ref> {
     let own = T::of(transport);
     if wants_to_read(own) {
-        watch(transport, own, true)?;
+        watch_or_end(transport, own, true)?;
     }
     Ok(none())
 }
@@ -86,7 +86,9 @@ pub fn resume<T: Pausable>(transport: &Ref) -> Result<Ref> {
     let own = T::of(transport);
     if own.paused().get() && !own.is_closing() {
         own.paused().set(false);
-        watch(transport, own, true)?;
+        if !watch_or_end(transport, own, true)? {
+            return Ok(none());
+        }
         if in_debug_mode(own.event_loop()) {
             log("debug", transport, "%r resumes reading")?;
         }

@@ -2,9 +2,13 @@
 
 use std::os::fd::RawFd;
 
+use pyo3::ffi;
+
 use crate::eventloop::{self, watch};
 use crate::imports::{imports, names};
 use crate::native::{Ref, Result, Slot, tuple};
+
+use super::reading::fatal;
 
 /// A transport whose descriptor its loop watches.
 pub trait Watched {
@@ -41,7 +45,8 @@ pub fn call_soon_with(event_loop: &Ref, callback: &Ref, args: &[&Ref]) -> Result
 }
 
 /// Has the loop call the transport's method `_read_ready` while its descriptor is readable (or `_write_ready`
-/// while it is writable).
+/// while it is writable). Raises what the system has against it, which must not be the end of the matter: see
+/// [`watch_or_end`].
 pub fn watch(transport: &Ref, own: &impl Watched, readable: bool) -> Result<()> {
     let name = if readable {
         &names().read_ready
@@ -58,6 +63,27 @@ pub fn watch_for(transport: &Ref, own: &impl Watched, readable: bool, name: &Ref
     };
     let callback = transport.getattr(name)?;
     watch::watch(&event_loop, own.descriptor(), readable, &callback)
+}
+
+/// The same, but if the system refuses to watch the descriptor, the transport ends with that error, and
+/// false comes back. It would never hear of the descriptor again, and whoever waits for its data or its end
+/// would wait for ever: the callers are callbacks, which nobody hears raise, and methods that never raise
+/// errors of the system.
+pub fn watch_or_end(transport: &Ref, own: &impl Watched, readable: bool) -> Result<bool> {
+    or_end(transport, watch(transport, own, readable))
+}
+
+/// What watching came to, for [`watch_or_end`] and those that watch with another method. Other errors than
+/// the system's, such as that the loop is closed, are the caller's.
+pub fn or_end(transport: &Ref, watched: Result<()>) -> Result<bool> {
+    // SAFETY: a static exception class; an exception is set.
+    let refused =
+        watched.is_err() && unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) != 0 };
+    if !refused {
+        return watched.map(|()| true);
+    }
+    let message = "Fatal error: the system does not watch the transport's descriptor";
+    fatal(transport, message).map(|_| false)
 }
 
 /// Ends what `watch` began, if it did.

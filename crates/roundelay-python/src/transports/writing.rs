@@ -13,7 +13,7 @@ use super::closing;
 use super::fields::{TransportFields, fields};
 use super::pending::Pending;
 use super::reading::{fatal, or_fatal};
-use super::schedule::{unwatch, watch};
+use super::schedule::{unwatch, watch_or_end};
 
 pub const WRITE_FAILED: &str = "Fatal write error on socket transport";
 
@@ -45,7 +45,9 @@ pub fn write(transport: &Ref, data: &Ref) -> Result<Ref> {
             return Ok(none());
         }
         sent = count;
-        watch(transport, own, false)?;
+        if !watch_or_end(transport, own, false)? {
+            return Ok(none());
+        }
     }
     let kept = Pending::of_or_new(&own.pending).and_then(|pending| pending.push(data, sent));
     if or_fatal(transport, kept, WRITE_FAILED)?.is_some() {
@@ -114,8 +116,8 @@ pub fn write_lines(transport: &Ref, lines: &Ref) -> Result<Ref> {
     }
     write_ready(transport)?;
     if Pending::size_of(&own.pending) > 0 {
-        if was_empty {
-            watch(transport, own, false)?;
+        if was_empty && !watch_or_end(transport, own, false)? {
+            return Ok(none());
         }
         own.flow
             .pause_if_full(transport, Pending::size_of(&own.pending))?;
