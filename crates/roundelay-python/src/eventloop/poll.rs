@@ -11,7 +11,7 @@ use crate::native::{Raised, Result};
 
 use super::data::{LoopData, Mode};
 use super::handle;
-use super::watch::forget_cancelled;
+use super::watch::{forget_cancelled, tell_again};
 use super::word::Word;
 
 /// Waits at most `timeout` (for ever if there is none), then queues the callbacks of what is ready, in
@@ -65,8 +65,11 @@ fn queue(state: &LoopData, readiness: &Readiness) {
                     watch.writer.clone().filter(|_| ready.writable),
                 )
             }
-            None => continue,
+            None => (None, None),
         };
+        if reader.is_none() && writer.is_none() {
+            tell_again(state, fd);
+        }
         for (found, readable) in [(reader, true), (writer, false)] {
             let Some(found) = found else { continue };
             if handle::is_cancelled(&found) {

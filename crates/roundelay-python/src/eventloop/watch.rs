@@ -248,7 +248,10 @@ pub(super) fn insert(
             let replaced = watch.side(side).replace(handle);
             // Even where nothing seems to change: the number may stand for another file by now.
             if let Err(error) = register(&reactor, fd, watch.interest(), true) {
-                *watch.side(side) = replaced;
+                let refused = std::mem::replace(watch.side(side), replaced);
+                // What the callback held on to may end here, and anything may run then.
+                drop(watched);
+                drop(refused);
                 return Err(error);
             }
             watch.mode = Mode::Always;
@@ -257,9 +260,15 @@ pub(super) fn insert(
         None => {
             let mut watch = Watch::default();
             *watch.side(side) = Some(handle);
-            register(&reactor, fd, watch.interest(), take_asleep(state, fd))?;
-            watched.insert(fd, watch);
-            Ok(None)
+            let registered = register(&reactor, fd, watch.interest(), take_asleep(state, fd));
+            if registered.is_ok() {
+                watched.insert(fd, watch);
+            } else {
+                // As above.
+                drop(watched);
+                drop(watch);
+            }
+            registered.map(|()| None)
         }
     }
 }
@@ -291,7 +300,7 @@ pub(super) fn remove(event_loop: &Ref, fd: RawFd, side: Side) -> Result<bool> {
 }
 
 /// Takes the handle out and tells the reactor. A descriptor that was closed meanwhile is no error: the
-/// system has forgotten it by itself.
+/// system has forgotten it by itself. Nor is a system that refuses; see [`tell_again`].
 fn take(state: &LoopData, fd: RawFd, side: Side) -> Option<Ref> {
     let reactor = state.reactor().ok().flatten();
     let mut watched = state.watched.borrow_mut();
@@ -312,12 +321,33 @@ fn take(state: &LoopData, fd: RawFd, side: Side) -> Option<Ref> {
     if gone.is_some() && asleep {
         note_asleep(state, fd);
     }
-    // See above: the only error a removal can meet is that the number is closed already.
+    // See above.
     drop(told);
     // What it was given as may end here, and anything may run then.
     drop(watched);
     drop(gone);
     handle
+}
+
+/// Tells the reactor once more what is wanted of a descriptor, of which it has reported something else. It was
+/// told before and refused, or the descriptor was closed and its file is open under another number; and it
+/// would report it in each turn, so that the loop would never sleep again.
+#[cold]
+pub(super) fn tell_again(state: &LoopData, fd: RawFd) {
+    let interest = match state.watched.borrow().get(&fd) {
+        Some(watch) if watch.mode == Mode::Always => Some(watch.interest()),
+        // Such a descriptor has been reported, and is not reported again.
+        Some(_) => return,
+        None => None,
+    };
+    let Ok(Some(reactor)) = state.reactor() else {
+        return;
+    };
+    // If it refuses again, it reports the descriptor again, and is told again.
+    drop(match interest {
+        Some(interest) => reactor.modify(fd, interest),
+        None => reactor.remove(fd),
+    });
 }
 
 /// Forgets a reader or writer whose handle was cancelled by hand.
