@@ -10,6 +10,7 @@ use roundelay::{Clock, Pacer, Reactor, Readiness, Ready, TimerId, Timers};
 use crate::compat::context::Contexts;
 use crate::native::{Ref, Slot};
 use crate::statics::GilCell;
+use crate::system::is_lack_of_resources;
 
 use super::word::Word;
 
@@ -211,23 +212,37 @@ impl LoopData {
     /// The reactor, if the loop is not closed. A forked child shares the kernel's list of descriptors with
     /// its parent, so the first use there makes a reactor of its own, watching the same descriptors.
     pub fn reactor(&self) -> std::io::Result<Option<std::sync::Arc<Reactor>>> {
-        let inherited = self.generation.replace(GENERATION.get()) != GENERATION.get();
+        let inherited = self.generation.get() != GENERATION.get();
         if inherited && self.reactor.borrow().is_some() {
-            let own = Reactor::new()?;
-            for (fd, watch) in self.watched.borrow().iter() {
-                // A descriptor that the child has closed is not watched any more.
-                drop(match watch.mode {
-                    Mode::Always => own.add(*fd, watch.interest()),
-                    Mode::Once => own.arm(*fd, watch.interest(), false),
-                    Mode::Asleep => Ok(()),
-                });
-            }
+            // If that fails, the next use tries again, and never takes the parent's.
+            let own = self.same_reactor()?;
             self.asleep.borrow_mut().clear();
             self.wakeup.replace(Some(own.wakeup()));
             // Dropping the inherited one leaves the parent's alone.
             drop(self.reactor.replace(Some(std::sync::Arc::new(own))));
         }
+        self.generation.set(GENERATION.get());
         Ok(self.reactor.borrow().clone())
+    }
+
+    /// A new reactor that watches what the loop watches.
+    fn same_reactor(&self) -> std::io::Result<Reactor> {
+        let own = Reactor::new()?;
+        for (fd, watch) in self.watched.borrow().iter() {
+            let told = match watch.mode {
+                Mode::Always => own.add(*fd, watch.interest()),
+                Mode::Once => own.arm(*fd, watch.interest(), false),
+                Mode::Asleep => Ok(()),
+            };
+            // A descriptor that the child has closed is not watched any more, and its number may be that of
+            // something that cannot be. Without memory or room others would be deaf for ever.
+            if let Err(error) = told
+                && error.raw_os_error().is_some_and(is_lack_of_resources)
+            {
+                return Err(error);
+            }
+        }
+        Ok(own)
     }
 
     /// Wakes the loop out of its wait, if it is not closed.
