@@ -1,8 +1,10 @@
 """Each system call of the loop fails, once at each of its first places and all of them again and again."""
 
+import errno
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -47,7 +49,6 @@ def asyncios(library: Path) -> Iterator[Worker]:
 NOT_TRIED = {
     ("threads and signals", "write", "*"): "the interpreter's signal handler does not expect it",
     ("process", "close", "*"): "subprocess.Popen does not expect it, and waits for itself",
-    ("*", "epoll_ctl", "*"): "a connection that the system does not watch is deaf for ever, as on asyncio",
 }
 
 
@@ -58,6 +59,11 @@ NOT_COMPARED = {
         "close",
         "*",
     ): "asyncio's loop raises it where it was the self-pipe's, and can never be closed then",
+    (
+        "*",
+        "epoll_ctl",
+        "*",
+    ): "asyncio's transport is deaf then, and its selector forgets what the system does not",
     ("server over unix", "getsockname", "*"): "asyncio's server raises it in close()",
 }
 
@@ -121,6 +127,100 @@ def test_what_passes_makes_no_difference_in_a_storm(program: str, ours: Worker) 
         assert found["told"] == normal["told"], f"seed {seed}"
         hit += sum(found["answered"])
     assert hit
+
+
+# Who hears that the system watches no more, where it is a method of the loop's that was called.
+@pytest.mark.parametrize(
+    "program",
+    [
+        "server",
+        "server over unix",
+        "stream server",
+        "sock_connect, sock_sendall, sock_recv",
+        "sock_accept",
+        "readers and writers",
+    ],
+)
+@pytest.mark.parametrize("error", ["ENOMEM", "ENOSPC", "EPERM"])
+def test_a_method_raises_that_a_descriptor_is_not_watched(
+    program: str, error: str, ours: Worker, asyncios: Worker
+) -> None:
+    found, stock = (worker.run(program, Fault("epoll_ctl", error)) for worker in (ours, asyncios))
+    assert found["answered"] == stock["answered"] == [1]
+    assert not complaints(found["told"])
+    assert comparable(found["told"]) == comparable(stock["told"])
+    assert f"Error [{getattr(errno, error)}]" in found["told"]["run"][0]
+
+
+@pytest.mark.parametrize("program", ["reader that was removed", "reader that was removed from a writer"])
+def test_a_removal_that_fails_does_not_keep_the_loop_awake(program: str, ours: Worker) -> None:
+    place = ours.run(program)["native"]["epoll_ctl"] - ("writer" in program) - 1
+    found = ours.run(program, Fault("epoll_ctl", "ENOMEM", spared=place))
+    assert found["answered"] == [1]
+    assert found["told"]["reader"] == ["removed: True"]
+    assert found["native"]["epoll_wait"] < 10
+
+
+def test_a_server_that_is_not_watched_again_tries_once_more(ours: Worker) -> None:
+    # It accepts nobody for a while because descriptors are lacking, and then there is no room to watch it.
+    for refused in (1, 3):
+        found = ours.run(
+            "server", Fault("accept4", "EMFILE"), Fault("epoll_ctl", "ENOSPC", spared=2, times=refused)
+        )
+        assert found["answered"] == [1, refused]
+        assert not complaints(found["told"])
+        assert found["told"]["peer"] == ["received everything"]
+        assert found["told"]["exception handler"] == [
+            "socket.accept() out of system resource: OSError [24]",
+            "a listening socket is not watched: out of system resource: OSError [28]",
+        ]
+
+
+@pytest.mark.parametrize("error", ["ENOMEM", "ENOSPC"])
+def test_a_pipe_whose_other_end_is_not_watched_is_written_to(error: str, ours: Worker) -> None:
+    for program in ("pipes", "process", "pipe that nobody reads"):
+        normal = ours.run(program)
+        places = normal["native"]["epoll_ctl"]
+        runs = [ours.run(program, Fault("epoll_ctl", error, spared=place)) for place in range(places)]
+        what = "the other end of a pipe is not watched: out of system resource"
+        found = [run["told"] for run in runs if what in str(run["told"].get("exception handler"))]
+        assert found
+        for told in found:
+            del told["exception handler"]
+            assert comparable(told) == comparable(normal["told"])
+
+
+FORKED = """
+import os, socket, roundelay
+from support.faults import Fault, Injection
+loop = roundelay.new_event_loop()
+one, two = socket.socketpair()
+loop.add_reader(one, loop.stop)
+two.send(b"x")
+child = os.fork()
+if child == 0:
+    with Injection().active(Fault("epoll_ctl", "ENOSPC", spared=1)):
+        try:
+            loop.run_forever()
+        except OSError as error:
+            print("refused", error.errno, flush=True)
+        loop.run_forever()
+        print("readable", flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+loop.run_forever()
+loop.close()
+one.close(), two.close()
+"""
+
+
+def test_a_forked_loop_that_cannot_watch_what_it_did_says_so(library: Path) -> None:
+    command = [sys.executable, "-c", FORKED]
+    said = subprocess.run(
+        command, env=preloaded.environment(library), capture_output=True, text=True, timeout=20, check=True
+    )
+    assert said.stdout == f"refused {errno.ENOSPC}\nreadable\n"
+    assert not said.stderr
 
 
 # Calls of the C library that do input and output, or wait.

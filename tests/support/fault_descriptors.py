@@ -99,6 +99,10 @@ async def sendfile(scene: Scene, on_socket: bool = False) -> None:
         (scene.folder / "file").write_bytes(DATA)
         file = scene.keep((scene.folder / "file").open("rb"))
         sock = scene.keep(socket.socket())
+        if on_socket:
+            # So that it is filled more than once, and waited for.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     sock.setblocking(False)
     try:
         if on_socket:
@@ -156,7 +160,8 @@ async def datagrams(scene: Scene, connected: bool = False) -> None:
     address = transport.get_extra_info("sockname")
     sent = [DATA[100 * number : 100 * number + 100] for number in range(4)]
     for piece in sent:
-        transport.sendto(piece, None if connected else peer.getsockname())
+        if not protocol.ended:
+            transport.sendto(piece, None if connected else peer.getsockname())
     # Turns enough for what did not go out at once.
     for _ in range(20):
         await scene.aio.sleep(0)
@@ -212,6 +217,17 @@ async def pipes(scene: Scene) -> None:
             await reader.end()
         finally:
             scene.tell("reader", f"received {verdict(bytes(reader.received))}")
+
+
+@program("pipe that nobody reads")
+async def left_alone(scene: Scene) -> None:
+    with scene.undisturbed():
+        peer_reads, to_peer = os.pipe()
+        scene.peer(lambda scene: os.close(peer_reads))
+    writer = Told(scene, "writer")
+    with open(to_peer, "wb", buffering=0) as target:
+        await scene.loop.connect_write_pipe(lambda: writer, target)
+        await writer.end()  # which nothing tells it but the loop
 
 
 @program("process")
@@ -281,6 +297,26 @@ async def readers_and_writers(scene: Scene) -> None:
     loop.remove_reader(one)
     with scene.undisturbed():
         scene.tell("reader", repr(one.recv(10)))
+
+
+@program("reader that was removed")
+@program("reader that was removed from a writer", True)
+async def removed(scene: Scene, writes: bool = False) -> None:
+    loop = scene.loop
+    with scene.undisturbed():
+        one, two = map(scene.keep, socket.socketpair())
+        one.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                one.send(DATA)
+    if writes:
+        loop.add_writer(one, scene.tell, "writer", "CALLED THOUGH THERE IS NO ROOM, SOMETHING ELSE")
+    loop.add_reader(one, scene.tell, "reader", "called")
+    scene.tell("reader", f"removed: {loop.remove_reader(one)}")
+    with scene.undisturbed():
+        two.send(b"x")
+    await scene.aio.sleep(0.02)
+    loop.remove_writer(one)
 
 
 @program("a loop begins and ends")

@@ -19,10 +19,10 @@ MORE = {
     "pipe2": ("EMFILE",),
     "eventfd": ("EMFILE",),
     "epoll_create1": ("EMFILE",),
-    "epoll_ctl": ("ENOMEM", "ENOSPC"),
 }
 INSTEAD = {
     # Any other answer is a mistake of the caller's.
+    "epoll_ctl": ("ENOMEM", "ENOSPC", "EPERM"),
     "epoll_wait": ("EINTR",),
     "epoll_pwait2": ("EINTR",),
     "poll": ("EINTR",),
@@ -35,16 +35,18 @@ INSTEAD = {
 READING = ("recv", "recvfrom", "recvmsg", "read", "readv")
 WRITING = ("send", "sendto", "sendmsg", "write", "writev", "sendfile", "splice")
 WAITING = ("epoll_wait", "epoll_pwait2")
+# Tried at each place, not at the first three alone.
+THROUGHOUT = ("close", "epoll_ctl")
 BYTES = ("stream", "pipe")
 
 
 def each_once(calls: Mapping[str, int]) -> Iterator[Fault]:
     """One fault after the other: each call that a program makes, each error, at the first three times.
 
-    What is closed differs from time to time, so each of those calls has its turn.
+    What is closed or watched differs from time to time, so each of those calls has its turn.
     """
     for call, count in sorted(calls.items()):
-        for spared in range(count if call == "close" else min(count, 3)):
+        for spared in range(count if call in THROUGHOUT else min(count, 3)):
             for error in INSTEAD.get(call, EVERYWHERE + MORE.get(call, ())):
                 yield Fault(call, error, spared=spared)
             if call in READING + WRITING:

@@ -382,14 +382,9 @@ ALL_OR_NOTHING(setsockopt, fd, (fd, level, option, value, length), int fd, int l
 ALL_OR_NOTHING(getsockname, fd, (fd, address, length), int fd, void *address, socklen_t *length)
 ALL_OR_NOTHING(getpeername, fd, (fd, address, length), int fd, void *address, socklen_t *length)
 ALL_OR_NOTHING(epoll_create1, -1, (flags), int flags)
+ALL_OR_NOTHING(epoll_ctl, fd, (epoll, operation, fd, event), int epoll, int operation, int fd,
+               struct epoll_event *event)
 ALL_OR_NOTHING(eventfd, -1, (count, flags), unsigned count, int flags)
-
-/* The kernel's refusals are those of additions and changes. */
-IN_PLACE_OF(int, epoll_ctl, int epoll, int operation, int fd, struct epoll_event *event) {
-    REAL(epoll_ctl);
-    if (operation != EPOLL_CTL_DEL) MAY_FAIL(epoll_ctl, fd, NULL);
-    return real(epoll, operation, fd, event);
-}
 
 /* Waiting. Being allowed fewer events than there are is a fault as well. */
 
