@@ -101,6 +101,7 @@ def test_the_engine_keeps_one_piece_of_global_state() -> None:
 
 def test_the_extension_makes_system_calls_in_one_folder() -> None:
     assert set(dependencies(manifest("crates/roundelay-python"))) == {
+        "memchr",
         "pyo3",
         "pyo3-build-config",
         "roundelay",

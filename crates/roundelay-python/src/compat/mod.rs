@@ -4,6 +4,7 @@
 pub mod awaitable;
 pub mod awaited_by;
 pub mod behaviour;
+pub mod bound_method;
 pub mod builtin_method;
 pub mod completion_behaviour;
 pub mod context;

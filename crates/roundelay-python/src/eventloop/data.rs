@@ -1,8 +1,6 @@
 //! The state of a loop.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::os::fd::RawFd;
 
 use pyo3::ffi;
 use roundelay::{Clock, Pacer, Reactor, Readiness, Ready, TimerId, Timers};
@@ -11,7 +9,9 @@ use crate::compat::context::Contexts;
 use crate::native::{Ref, Slot};
 use crate::statics::GilCell;
 use crate::system::is_lack_of_resources;
+use crate::system::landing::Landing;
 
+use super::by_descriptor::ByDescriptor;
 use super::word::Word;
 
 /// How often this process is the child of a fork.
@@ -69,7 +69,7 @@ pub struct LoopData {
     /// What becomes ready later. A word of kind `Sleep` owns the sleeping task.
     pub timers: RefCell<Timers<When, Word>>,
     /// Handles by descriptor. What is in here is registered with the reactor.
-    pub watched: RefCell<HashMap<RawFd, Watch>>,
+    pub watched: RefCell<ByDescriptor<Watch>>,
     /// By descriptor: whether the reactor probably knows it still, asleep, though it is not watched any more.
     pub asleep: RefCell<Vec<bool>>,
     /// Waits for descriptors. Gone once the loop is closed.
@@ -80,10 +80,14 @@ pub struct LoopData {
     pub wakeup: RefCell<Option<roundelay::Wakeup>>,
     /// What the last wait found; kept for its memory.
     pub readiness: RefCell<Readiness>,
-    /// Where transports read to; empty but while one does, and kept for its memory.
+    /// Where datagrams are read to; empty but while one is, and kept for its memory.
     pub scratch: RefCell<Vec<u8>>,
     /// Where pipes are read to, kept for its memory. What is in it means nothing.
     pub pipe_scratch: RefCell<Vec<u8>>,
+    /// Where connections are read to.
+    pub landing: Landing,
+    /// Polls since one let go of the interpreter; see `poll`.
+    pub attached_polls: Cell<u32>,
     /// When to poll.
     pub pacer: RefCell<Pacer>,
     /// Real or virtual.
@@ -103,7 +107,7 @@ pub struct LoopData {
     /// about sockets; see `sockets`.
     pub hooked: Cell<bool>,
     /// Weak references to transports by descriptor; see `transport_table`.
-    pub transports: RefCell<HashMap<RawFd, Ref>>,
+    pub transports: RefCell<ByDescriptor<Ref>>,
     /// Debug mode.
     pub debug: Cell<bool>,
     /// `close()` was called.
@@ -144,6 +148,8 @@ impl LoopData {
             readiness: RefCell::new(Readiness::new()),
             scratch: RefCell::default(),
             pipe_scratch: RefCell::default(),
+            landing: Landing::default(),
+            attached_polls: Cell::new(0),
             pacer: RefCell::new(Pacer::new()),
             resolution: clock.resolution().as_secs_f64(),
             clock,

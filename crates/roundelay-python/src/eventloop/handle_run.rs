@@ -4,6 +4,7 @@ use pyo3::ffi;
 
 use crate::compat::context::{self, Current};
 use crate::imports::{imports, names};
+use crate::native::method::call_bound;
 use crate::native::{
     Raised, Ref, Result, Slot, boolean, dict, string, take_raised, text_of, tuple,
 };
@@ -88,7 +89,7 @@ fn call(callback: &Ref, args: Option<&Ref>, shape: u8) -> Result<()> {
     match (args, shape) {
         (Some(only), 1) => callback.call([only]),
         (Some(many), _) => callback.call_tuple(many, None),
-        (None, _) => callback.call([]),
+        (None, _) => call_bound(callback).unwrap_or_else(|| callback.call([])),
     }
     .map(drop)
 }

@@ -21,7 +21,11 @@ pub fn poll(state: &LoopData, timeout: Option<Duration>) -> Result<()> {
         return Ok(());
     };
     let mut readiness = state.readiness.take();
-    let outcome = wait(&reactor, &mut readiness, timeout);
+    let outcome = if timeout == Some(Duration::ZERO) && may_stay_attached(state) {
+        reactor.wait(&mut readiness, timeout)
+    } else {
+        wait(&reactor, &mut readiness, timeout)
+    };
     let interrupted = match outcome {
         Ok(()) => false,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
@@ -41,7 +45,30 @@ pub fn poll(state: &LoopData, timeout: Option<Duration>) -> Result<()> {
     Ok(())
 }
 
-/// The wait itself, detached unless it is known to return at once.
+/// How many polls in a row may be made without letting go of the interpreter. Threads of other interpreters
+/// that share its lock are not in the list that is looked at, and must not wait for ever either.
+const MOST_ATTACHED: u32 = 64;
+
+/// Whether a poll that returns at once need not let go of the interpreter: no other thread could have it.
+fn may_stay_attached(state: &LoopData) -> bool {
+    let polls = state.attached_polls.get() + 1;
+    let stays = polls < MOST_ATTACHED && is_the_only_thread();
+    state.attached_polls.set(if stays { polls } else { 0 });
+    stays
+}
+
+/// Whether the interpreter knows no other thread than this one.
+fn is_the_only_thread() -> bool {
+    // SAFETY: attached, so this thread's state is live. Others may come and go meanwhile, so theirs are
+    // compared and never looked into; new ones come in front of the list.
+    unsafe {
+        let own = ffi::PyThreadState_Get();
+        let first = ffi::PyInterpreterState_ThreadHead(ffi::PyInterpreterState_Get());
+        first == own && ffi::PyThreadState_Next(own).is_null()
+    }
+}
+
+/// The wait itself, detached.
 fn wait(reactor: &Reactor, readiness: &mut Readiness, timeout: Option<Duration>) -> io::Result<()> {
     // SAFETY: this thread is attached; between the two calls no Python object is touched: what is
     // captured is plain Rust data that only this thread uses, or is made for sharing.

@@ -9,6 +9,7 @@ use std::ptr;
 
 use pyo3::ffi;
 
+use crate::compat::bound_method;
 use crate::native::call::items;
 use crate::native::types::{set_type_attribute, type_of_class};
 use crate::native::{Args, Ref, Result, string};
@@ -63,6 +64,24 @@ pub fn is_native(found: &Ref) -> bool {
     found.is_exact(&raw mut ffi::PyMethodDescr_Type)
         || found.is_exact(&raw mut ffi::PyWrapperDescr_Type)
         || is_function(found)
+}
+
+/// `callable()`, if that is a method made here that takes nothing but the object to which it is bound: without
+/// the ways around that the interpreter would take. Nothing comes back otherwise.
+#[inline]
+pub fn call_bound(callable: &Ref) -> Option<Result<Ref>> {
+    let (function, object) = bound_method::parts(callable)?;
+    // SAFETY: both live as long as the callable does, which whoever calls holds. The entry's flags say how it
+    // is called.
+    unsafe {
+        if !is_function(Ref::view(&function)) {
+            return None;
+        }
+        let method = method_for(&function, &raw const object)?;
+        (method.entry.ml_flags == ffi::METH_NOARGS).then(|| {
+            Ref::owned_or_raised((method.entry.ml_meth.PyCFunction)(object, ptr::null_mut()))
+        })
+    }
 }
 
 fn way_to_call(flags: std::ffi::c_int) -> Option<ffi::vectorcallfunc> {

@@ -128,11 +128,8 @@ fn try_recv(own: &Operation) -> Result<Now<Ref>> {
         return unless_it_waits(socket.call_method(&names().recv, [&size]));
     };
     let event_loop = Operation::held(&own.event_loop);
-    let state = eventloop::data(&event_loop);
-    let mut scratch = state.scratch.take();
-    let outcome = stream::receive(&socket, &mut scratch, most);
-    state.scratch.replace(scratch);
-    outcome
+    let landing = &eventloop::data(&event_loop).landing;
+    landing.receive(&socket, most)
 }
 
 fn try_recv_into(own: &Operation) -> Result<Now<Ref>> {

@@ -26,6 +26,7 @@ use std::ffi::CStr;
 
 use crate::native::{Ref, Result};
 
+pub use protocol::data_received;
 pub use reader::feed_data;
 
 /// Makes all classes and functions; returns them with their names.

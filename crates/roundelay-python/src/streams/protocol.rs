@@ -19,7 +19,7 @@ use crate::{init_slot, method0, method1};
 
 use super::drain;
 use super::protocol_fields::{
-    self, PROTOCOL, ProtocolFields, REFERENCES, UNCHANGED, fields, plain,
+    self, PROTOCOL, ProtocolFields, RECEIVES, REFERENCES, UNCHANGED, fields, plain,
 };
 use super::reader;
 use super::rebound::with_globals;
@@ -62,7 +62,7 @@ pub fn make_type(writer: &Ref) -> Result<Ref> {
         ),
         method1!(
             c"data_received",
-            data_received,
+            data_received_method,
             c"data_received($self, /, data)\n--\n\nFeed the reader."
         ),
         method0!(
@@ -100,6 +100,7 @@ pub fn make_type(writer: &Ref) -> Result<Ref> {
     )?;
     class.setattr(&string("connection_made")?, &connection_made)?;
     UNCHANGED.prepare(&class)?;
+    RECEIVES.prepare(&class)?;
     Ok(class)
 }
 
@@ -164,14 +165,27 @@ fn stock_init(protocol: &Ref, args: &Args<'_>) -> Result<()> {
     args.pass_on_behind(protocol, &STOCK.get().init).map(drop)
 }
 
-fn data_received(protocol: &Ref, data: &Ref) -> Result<Ref> {
-    let Some(own) = plain(protocol) else {
-        return STOCK.get().data_received.call([protocol, data]);
-    };
-    if let Some(reader) = own.reader()? {
-        reader::feed_data(&reader, data)?;
+fn data_received_method(protocol: &Ref, data: &Ref) -> Result<Ref> {
+    match plain(protocol) {
+        Some(own) => feed(own, data).map(|()| none()),
+        None => STOCK.get().data_received.call([protocol, data]),
     }
-    Ok(none())
+}
+
+#[inline]
+fn feed(own: &ProtocolFields, data: &Ref) -> Result<()> {
+    match own.reader()? {
+        Some(reader) => reader::feed_data(&reader, data).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// `protocol.data_received(data)` of a protocol whose method that is, and of which nothing else is the user's
+/// either; nothing happens for any other object.
+#[inline]
+pub fn data_received(protocol: &Ref, data: &Ref) -> Option<Result<()>> {
+    let plain = protocol.is_exact(PROTOCOL.get()) && RECEIVES.is_unchanged(protocol);
+    plain.then(|| feed(fields(protocol), data))
 }
 
 fn eof_received(protocol: &Ref) -> Result<Ref> {

@@ -36,6 +36,12 @@ pub static UNCHANGED: Unchanged = Unchanged::new(
     ],
 );
 
+/// The same and the method that transports call.
+pub static RECEIVES: Unchanged = Unchanged::new(
+    &["data_received"],
+    &["_loop", "_stream_reader_wr", "_stream_reader"],
+);
+
 /// All zero bytes are a protocol whose `__init__` has not run.
 #[repr(C)]
 pub struct ProtocolFields {

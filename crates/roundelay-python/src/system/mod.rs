@@ -6,12 +6,13 @@
 //! A descriptor has one owner: the Python socket. Each call asks it for the number and uses it at once, so a
 //! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
 //!
-//! [`stream`] reads and writes connections, [`datagram`] datagrams, [`pipe`] pipes and what else a file object may
-//! stand for; [`process`] has descriptors of child processes, and [`address`] is how Python shows an address.
+//! [`stream`] reads and writes connections, [`landing`] is where they read to; [`datagram`] has datagrams, [`pipe`]
+//! pipes and what else a file object may stand for; [`process`] has descriptors of child processes, and [`address`] is how Python shows an address.
 
 pub mod address;
 pub mod connection;
 pub mod datagram;
+pub mod landing;
 pub mod pipe;
 pub mod process;
 pub mod stream;

@@ -25,7 +25,7 @@ pub fn send_flags() -> SendFlags {
 
 /// `socket.name(argument)` of an object that is no `socket.socket`.
 #[cold]
-fn call_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<Ref>> {
+pub fn call_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<Ref>> {
     unless_it_waits(socket.call_method(&string(name)?, [argument]))
 }
 
@@ -35,18 +35,6 @@ fn count_by_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<usize
         Some(count) => Ok(Some(count.to_f64()? as usize)),
         None => Ok(None),
     }
-}
-
-/// `socket.recv(most)`, by way of `scratch`, which is empty before and after and has room for `most` then.
-pub fn receive(socket: &Ref, scratch: &mut Vec<u8>, most: usize) -> Result<Now<Ref>> {
-    if !is_socket(socket) {
-        return call_method(socket, "recv", &integer(most as u64)?);
-    }
-    scratch.reserve_exact(most);
-    let received = call(socket, |fd| receive_to(fd, scratch, most))?;
-    let outcome = received.map(|_| bytes(scratch)).transpose();
-    scratch.clear();
-    outcome
 }
 
 /// At most `most` bytes, even if there is room for more.
@@ -62,7 +50,7 @@ fn receive_to(fd: BorrowedFd<'_>, scratch: &mut Vec<u8>, most: usize) -> rustix:
     Ok(())
 }
 
-/// The same into `scratch`, which is empty before.
+/// `socket.recv(most)` into `scratch`, which is empty before.
 pub fn receive_raw(socket: &Ref, scratch: &mut Vec<u8>, most: usize) -> Result<Now<()>> {
     if !is_socket(socket) {
         let data = call_method(socket, "recv", &integer(most as u64)?)?;

@@ -9,6 +9,7 @@ use crate::native::{
     Raised, Ref, Result, check, ends_the_program, integer, none, raise, string, take_raised,
     while_handling,
 };
+use crate::streams;
 use crate::system::stream;
 use crate::tls;
 
@@ -65,10 +66,8 @@ fn give_data(transport: &Ref, own: &TransportFields) -> Result<()> {
     let (Some(socket), Some(event_loop)) = (own.sock.get(), own.event_loop.get()) else {
         return Ok(());
     };
-    let state = eventloop::data(&event_loop);
-    let mut scratch = state.scratch.take();
-    let outcome = stream::receive(&socket, &mut scratch, own.max_size.get());
-    state.scratch.replace(scratch);
+    let landing = &eventloop::data(&event_loop).landing;
+    let outcome = landing.receive(&socket, own.max_size.get());
     let Some(Some(data)) = or_fatal(transport, outcome, READ_FAILED)? else {
         return Ok(());
     };
@@ -76,9 +75,20 @@ fn give_data(transport: &Ref, own: &TransportFields) -> Result<()> {
     if unsafe { ffi::PyBytes_Size(data.as_ptr()) } == 0 {
         return end_of_file(transport, own);
     }
-    let outcome = protocol(own).call_method(&names().data_received, [&data]);
+    let outcome = data_received(&protocol(own), &data);
     let message = "Fatal error: protocol.data_received() call failed.";
     or_fatal(transport, outcome, message).map(drop)
+}
+
+/// `protocol.data_received(data)`
+#[inline]
+fn data_received(protocol: &Ref, data: &Ref) -> Result<()> {
+    match streams::data_received(protocol, data) {
+        Some(fed) => fed,
+        None => protocol
+            .call_method(&names().data_received, [data])
+            .map(drop),
+    }
 }
 
 fn protocol(own: &SelectorFields) -> Ref {

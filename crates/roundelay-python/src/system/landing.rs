@@ -1,0 +1,43 @@
+//! Where what is received lands: in a buffer, from which it is copied to an object of its size.
+
+use std::cell::RefCell;
+
+use rustix::net::{self, RecvFlags};
+
+use crate::compat::socket_descriptor::is_socket;
+use crate::native::recycled::Recycled;
+use crate::native::{Ref, Result, integer};
+
+use super::stream::call_method;
+use super::{Now, call};
+
+/// Kept by a loop, for its memory.
+#[derive(Default)]
+pub struct Landing {
+    /// What is in it means nothing.
+    buffer: RefCell<Vec<u8>>,
+    recycled: Recycled,
+}
+
+impl Landing {
+    /// `socket.recv(most)`
+    pub fn receive(&self, socket: &Ref, most: usize) -> Result<Now<Ref>> {
+        if !is_socket(socket) {
+            return call_method(socket, "recv", &integer(most as u64)?);
+        }
+        let mut buffer = self.buffer.take();
+        if buffer.len() < most {
+            // Memory of its own, so that the system need not touch what is never used.
+            buffer = vec![0; most];
+        }
+        let outcome = call(socket, |fd| {
+            Ok(net::recv(fd, &mut buffer[..most], RecvFlags::DONTWAIT)?.1)
+        })
+        .and_then(|size| {
+            size.map(|size| self.recycled.bytes(&buffer[..size]))
+                .transpose()
+        });
+        self.buffer.replace(buffer);
+        outcome
+    }
+}
