@@ -13,7 +13,8 @@ use crate::system::datagram::family_of;
 use crate::transports::fields::{BODY, OverSocket, SELECTOR_REFERENCES};
 use crate::transports::setup::{self, given};
 use crate::{
-    attribute, init_slot, method, method0, named_method, optional_attribute, selector_methods,
+    attribute, closing_attributes, init_slot, method, method0, named_method, optional_attribute,
+    selector_methods,
 };
 
 use super::fields::{DatagramFields, REFERENCES, fields};
@@ -31,6 +32,7 @@ pub fn make_type() -> Result<(&'static CStr, Ref)> {
     .slot(init_slot!(init));
     let builder = selector_methods!(builder, DatagramFields);
     let builder = add_attributes(crate::transports::attributes::fill_selector(builder));
+    let builder = builder.attributes(closing_attributes!(DatagramFields));
     let class = builder.methods(methods()).build(Some(&base))?;
     Ok((c"DatagramTransport", class))
 }

@@ -10,12 +10,18 @@ use crate::native::{Ref, Slot};
 use crate::statics::GilCell;
 use crate::system::is_lack_of_resources;
 use crate::system::landing::Landing;
+use crate::transports::held::Holding;
 
 use super::by_descriptor::ByDescriptor;
 use super::word::Word;
 
-/// How often this process is the child of a fork.
+/// See [`generation`].
 static GENERATION: GilCell<u32> = GilCell::new(0);
+
+/// How often this process is the child of a fork.
+pub fn generation() -> u32 {
+    GENERATION.get()
+}
 
 /// Notes that this process is a new child; see [`LoopData::reactor`].
 pub fn after_fork_in_child() {
@@ -90,6 +96,8 @@ pub struct LoopData {
     pub attached_polls: Cell<u32>,
     /// When to poll.
     pub pacer: RefCell<Pacer>,
+    /// Which transports hold small writes back.
+    pub holding: Holding,
     /// Real or virtual.
     pub clock: Clock,
     /// Timers due within this many seconds from now count as due.
@@ -151,6 +159,7 @@ impl LoopData {
             landing: Landing::default(),
             attached_polls: Cell::new(0),
             pacer: RefCell::new(Pacer::new()),
+            holding: Holding::default(),
             resolution: clock.resolution().as_secs_f64(),
             clock,
             hash: Cell::new(0),

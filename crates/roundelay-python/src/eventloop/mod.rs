@@ -23,7 +23,7 @@ pub mod watch;
 pub mod watch_once;
 mod word;
 
-pub use data::{LoopData, after_fork_in_child};
+pub use data::{LoopData, after_fork_in_child, generation};
 pub use object::{data, is_native, is_plain, make_type, native, register_class};
 pub use schedule::{
     call_soon, call_soon_now, call_soon_with, check_closed as check_open, current_or_policy, push,

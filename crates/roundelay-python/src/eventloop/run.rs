@@ -71,7 +71,10 @@ fn leave(event_loop: &Ref, state: &LoopData, hooks: &Ref, signals: bool) -> Resu
     settle(event_loop, state);
     state.stopping.set(false);
     state.thread.set(0);
-    let mut outcome = set_running(&none());
+    // A panic may have left them so.
+    state.holding.open.set(false);
+    let mut outcome = aside(|| state.holding.release_all());
+    outcome = outcome.and(set_running(&none()));
     outcome = outcome.and(
         event_loop
             .call_method(&names().set_coroutine_origin_tracking, [&boolean(false)])

@@ -119,17 +119,41 @@ fn queue_due_timers(state: &LoopData, now: f64) {
 /// Runs exactly `batch` entries; what they queue waits for the next turn.
 #[inline]
 fn run_batch(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
+    state.holding.open.set(true);
+    let outcome = run_entries(event_loop, state, batch);
+    state.holding.open.set(false);
+    outcome
+}
+
+#[inline(always)]
+fn run_entries(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
     for left in (1..=batch).rev() {
         let Some(word) = state.ready.borrow_mut().take(left) else {
             break;
         };
-        if state.debug.get() {
-            run_timed(event_loop, state, word)?;
+        let outcome = if state.debug.get() {
+            run_timed(event_loop, state, word)
         } else {
-            run(event_loop, state, word)?;
+            run(event_loop, state, word)
+        };
+        if state.holding.has_writer() {
+            end_of_writer(event_loop, state, outcome)?;
+        } else {
+            outcome?;
         }
     }
     Ok(())
+}
+
+/// Sends what was held back by the entry that ran.
+#[inline]
+fn end_of_writer(event_loop: &Ref, state: &LoopData, outcome: Result<()>) -> Result<()> {
+    if !state.holding.end_of_entry() {
+        return outcome;
+    }
+    settle(event_loop, state);
+    let sent = state.holding.release_all();
+    outcome.and(sent)
 }
 
 #[inline(always)]

@@ -6,8 +6,29 @@ use crate::native::types::TypeBuilder;
 use crate::native::{Raised, Ref, Result, integer, none, raised};
 use crate::{attribute, flag_attribute, flow_control_attributes, optional_attribute};
 
-use super::fields::{fields, selector};
+use super::fields::{TransportFields, fields, selector};
+use super::held;
 use super::pending::Pending;
+
+/// The attributes that tell whether a transport ends; `$kind` is an `OverSocket`.
+#[macro_export]
+macro_rules! closing_attributes {
+    ($kind:ty) => {{
+        use $crate::transports::closing;
+        [
+            $crate::attribute!(
+                c"_closing",
+                closing::is_closing::<$kind>,
+                closing::set_closing
+            ),
+            $crate::attribute!(
+                c"_conn_lost",
+                closing::conn_lost::<$kind>,
+                closing::set_conn_lost
+            ),
+        ]
+    }};
+}
 
 /// Gives a type the attributes that every transport over a socket has.
 pub fn fill_selector(builder: TypeBuilder) -> TypeBuilder {
@@ -18,10 +39,8 @@ pub fn fill_selector(builder: TypeBuilder) -> TypeBuilder {
             optional_attribute!(c"_protocol", selector, protocol),
             optional_attribute!(c"_server", selector, server),
             flag_attribute!(c"_protocol_connected", selector, protocol_connected),
-            flag_attribute!(c"_closing", selector, closing),
             flag_attribute!(c"_paused", selector, paused),
             attribute!(c"_sock_fd", sock_fd),
-            attribute!(c"_conn_lost", conn_lost, set_conn_lost),
             attribute!(c"max_size", max_size, set_max_size),
         ])
         .attributes(flow_control_attributes!(selector))
@@ -29,16 +48,19 @@ pub fn fill_selector(builder: TypeBuilder) -> TypeBuilder {
 
 /// Gives the type of stream transports the attributes.
 pub fn fill(builder: TypeBuilder) -> TypeBuilder {
-    fill_selector(builder).attributes([
-        optional_attribute!(c"_empty_waiter", fields, empty_waiter),
-        flag_attribute!(c"_eof", fields, eof),
-        attribute!(c"_buffer", buffer),
-        attribute!(c"_read_ready_cb", read_ready_cb),
-    ])
+    fill_selector(builder)
+        .attributes(closing_attributes!(TransportFields))
+        .attributes([
+            optional_attribute!(c"_empty_waiter", fields, empty_waiter),
+            flag_attribute!(c"_eof", fields, eof),
+            attribute!(c"_buffer", buffer),
+            attribute!(c"_read_ready_cb", read_ready_cb),
+        ])
 }
 
 /// What waits to be sent, as asyncio's own transport would show it. A copy: what is done to it has no effect.
 fn buffer(transport: &Ref) -> Result<Ref> {
+    held::release(transport)?;
     let pieces = match Pending::of(&fields(transport).pending) {
         Some(pending) => pending.shown()?,
         None => crate::native::list(Vec::new())?,
@@ -61,16 +83,6 @@ fn read_ready_cb(transport: &Ref) -> Result<Ref> {
         return Ok(none());
     }
     transport.getattr(&crate::imports::names().read_ready)
-}
-
-fn conn_lost(transport: &Ref) -> Result<Ref> {
-    integer(selector(transport).conn_lost.get())
-}
-
-fn set_conn_lost(transport: &Ref, value: Option<&Ref>) -> Result<()> {
-    let count = value.map_or(Ok(0.0), Ref::to_f64)?;
-    selector(transport).conn_lost.set(count as u64);
-    Ok(())
 }
 
 fn max_size(transport: &Ref) -> Result<Ref> {

@@ -1,15 +1,43 @@
 //! How a connection ends, and any other transport over a socket.
 
 use crate::imports::names;
-use crate::native::{Ref, Result, aside, none};
+use crate::native::{Ref, Result, aside, boolean, integer, none};
 use crate::servers::clients;
 use crate::sockets::plain;
 
 use super::fields::{OverSocket, SelectorFields, selector};
 use super::schedule::{call_soon, unwatch};
 
+/// `is_closing()`, and `_closing`
+#[inline]
+pub fn is_closing<T: OverSocket>(transport: &Ref) -> Result<Ref> {
+    T::settle(transport)?;
+    Ok(boolean(selector(transport).closing.get()))
+}
+
+/// Sets `_closing`.
+pub fn set_closing(transport: &Ref, value: Option<&Ref>) -> Result<()> {
+    let value = value.map_or(Ok(false), Ref::truthy)?;
+    selector(transport).closing.set(value);
+    Ok(())
+}
+
+/// `_conn_lost`
+pub fn conn_lost<T: OverSocket>(transport: &Ref) -> Result<Ref> {
+    T::settle(transport)?;
+    integer(selector(transport).conn_lost.get())
+}
+
+/// Sets `_conn_lost`.
+pub fn set_conn_lost(transport: &Ref, value: Option<&Ref>) -> Result<()> {
+    let count = value.map_or(Ok(0.0), Ref::to_f64)?;
+    selector(transport).conn_lost.set(count as u64);
+    Ok(())
+}
+
 /// `close()`: nothing more is read; once everything is sent, the connection is over.
 pub fn close<T: OverSocket>(transport: &Ref) -> Result<Ref> {
+    T::settle(transport)?;
     let kind = T::of(transport);
     let own: &SelectorFields = kind;
     if own.closing.replace(true) {
@@ -32,6 +60,7 @@ pub fn abort(transport: &Ref) -> Result<Ref> {
 
 /// `_force_close(exc)`: the connection is over; what waits is not sent.
 pub fn force_close<T: OverSocket>(transport: &Ref, exception: &Ref) -> Result<Ref> {
+    T::settle(transport)?;
     let kind = T::of(transport);
     let own: &SelectorFields = kind;
     if own.conn_lost.get() != 0 {

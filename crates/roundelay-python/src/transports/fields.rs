@@ -10,6 +10,7 @@ use crate::imports::names;
 use crate::native::{Ref, Result, Slot, string};
 
 use super::flow_control::FlowControl;
+use super::held;
 use super::pausing::Pausable;
 use super::pending::Pending;
 use super::schedule::Watched;
@@ -71,6 +72,12 @@ pub struct TransportFields {
     pub buffered: Cell<bool>,
     /// `write_eof()` was called.
     pub eof: Cell<bool>,
+    /// What is pending is held back, and goes out when the callback ends; see `held`.
+    pub holds: Cell<bool>,
+    /// Nothing was written in front of what is held back by the same callback.
+    pub held_first: Cell<bool>,
+    /// The callback before wrote several times.
+    pub writes_often: Cell<bool>,
 }
 
 /// The slots that a stream transport has besides those of every transport over a socket.
@@ -86,6 +93,11 @@ pub const STREAM_REFERENCES: [(&CStr, usize); 2] = [
 pub trait OverSocket: Deref<Target = SelectorFields> {
     /// The fields of a transport of this kind.
     fn of(transport: &Ref) -> &Self;
+
+    /// Sends what is held back, before somebody asks about the transport or ends it.
+    fn settle(_transport: &Ref) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether everything is sent.
     fn nothing_waits(&self) -> bool;
@@ -138,6 +150,11 @@ impl Pausable for SelectorFields {
 impl OverSocket for TransportFields {
     fn of(transport: &Ref) -> &Self {
         fields(transport)
+    }
+
+    #[inline]
+    fn settle(transport: &Ref) -> Result<()> {
+        held::release(transport)
     }
 
     fn nothing_waits(&self) -> bool {

@@ -34,6 +34,12 @@ impl FlowControl {
         Ok(())
     }
 
+    /// Whether so many bytes may wait without the protocol being paused.
+    #[inline]
+    pub fn has_room_for(&self, size: usize) -> bool {
+        size as f64 <= self.limits[1].get()
+    }
+
     /// `_maybe_pause_protocol()`, when so many bytes wait.
     #[inline]
     pub fn pause_if_full(&self, transport: &Ref, size: usize) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The methods that every transport over a socket has.
 
 use crate::native::types::TypeBuilder;
-use crate::native::{Ref, Result, boolean};
+use crate::native::{Ref, Result};
 use crate::{method0, pausing_methods};
 
 use super::fields::{SelectorFields, selector};
@@ -36,6 +36,11 @@ macro_rules! selector_methods {
                 closing::close::<$kind>,
                 c"close($self, /)\n--\n\nClose the transport."
             ),
+            $crate::method0!(
+                c"is_closing",
+                closing::is_closing::<$kind>,
+                c"is_closing($self, /)\n--\n\nReturn True if the transport is closing or closed."
+            ),
             $crate::named_method!(
                 c"_force_close",
                 "exc",
@@ -61,11 +66,6 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
             c"get_protocol($self, /)\n--\n\nReturn the current protocol."
         ),
         method0!(
-            c"is_closing",
-            is_closing,
-            c"is_closing($self, /)\n--\n\nReturn True if the transport is closing or closed."
-        ),
-        method0!(
             c"abort",
             closing::abort,
             c"abort($self, /)\n--\n\nClose the transport immediately."
@@ -76,10 +76,6 @@ pub fn fill(builder: TypeBuilder) -> TypeBuilder {
             c"get_write_buffer_limits($self, /)\n--\n\nGet the low and high watermarks for write flow control."
         ),
     ])
-}
-
-fn is_closing(transport: &Ref) -> Result<Ref> {
-    Ok(boolean(selector(transport).closing.get()))
 }
 
 fn get_write_buffer_limits(transport: &Ref) -> Result<Ref> {

@@ -2,8 +2,8 @@
 //!
 //! [`socket`] makes the type of stream sockets, which derives from asyncio's own class and leaves to it what
 //! is rare; [`fields`] says what a transport is made of, [`setup`] how it begins, [`reading`] and [`writing`]
-//! what it does while it lives, [`closing`] how it ends. [`pending`] is what waits to be sent, [`schedule`]
-//! has the ways to the loop; the system calls are made by [`crate::system`].
+//! what it does while it lives, [`closing`] how it ends. [`pending`] is what waits to be sent, [`held`] why
+//! some of it waits for what is written next; [`schedule`] has the ways to the loop; the system calls are made by [`crate::system`].
 //!
 //! # Who owns a descriptor
 //!
@@ -15,6 +15,7 @@ pub mod attributes;
 pub mod closing;
 pub mod fields;
 pub mod flow_control;
+pub mod held;
 pub mod methods;
 pub mod outlet;
 pub mod pausing;

@@ -6,6 +6,7 @@ use crate::native::{Ref, Result};
 use crate::system::stream;
 
 use super::fields::{TransportFields, fields};
+use super::held;
 use super::pending::Pending;
 use super::reading::or_fatal;
 use super::schedule::watch;
@@ -59,11 +60,11 @@ impl<'a> Outlet<'a> {
                 self.state = State::Lost;
                 return Ok(());
             }
-            State::Fresh => self.state = State::Open,
-            State::Open => {}
+            State::Fresh | State::Open => {}
             State::Lost => return Ok(()),
         }
         let taken = self.take(part);
+        self.state = State::Open;
         if or_fatal(self.transport, taken, WRITE_FAILED)?.is_none() {
             self.state = State::Lost;
         }
@@ -71,6 +72,9 @@ impl<'a> Outlet<'a> {
     }
 
     fn take(&self, part: &[u8]) -> Result<()> {
+        if self.own.holds.get() || self.is_held(part) {
+            return held::hold(self.transport, self.own, &[bytes(part)?]);
+        }
         let mut sent = 0;
         if Pending::size_of(&self.own.pending) == 0 {
             let Some(socket) = self.own.sock.get() else {
@@ -84,6 +88,13 @@ impl<'a> Outlet<'a> {
         }
         let rest = bytes(&part[sent..])?;
         Pending::of_or_new(&self.own.pending)?.push(&rest, 0)
+    }
+
+    /// Whether the part is to be held back. A second one of the same write goes the way of the first.
+    fn is_held(&self, part: &[u8]) -> bool {
+        matches!(self.state, State::Fresh)
+            && Pending::size_of(&self.own.pending) == 0
+            && held::is_expected(self.transport, self.own, part.len())
     }
 
     /// All parts are written: pauses the protocol if too much waits.

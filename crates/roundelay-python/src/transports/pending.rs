@@ -57,7 +57,7 @@ impl Pending {
     /// How many bytes wait in `slot`.
     #[inline]
     pub fn size_of(slot: &Slot) -> usize {
-        Self::of(slot).map_or(0, |pending| pending.object().size.get())
+        Self::of(slot).map_or(0, |pending| pending.size())
     }
 
     /// The object in `slot`, made if need be.
@@ -69,6 +69,22 @@ impl Pending {
         let pending = unsafe { crate::native::gc::generic_alloc(PENDING.get()) }?;
         slot.set(pending.clone());
         Ok(Self(pending))
+    }
+
+    /// How many bytes wait.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.object().size.get()
+    }
+
+    /// In how many pieces.
+    #[inline]
+    pub fn pieces(&self) -> usize {
+        self.object()
+            .pieces
+            .borrow()
+            .as_ref()
+            .map_or(0, |pieces| pieces.len())
     }
 
     #[inline]

@@ -1,5 +1,6 @@
-//! From the protocol to the socket. What is written goes out at once while nothing waits; what waits goes out
-//! in one call for many pieces as soon as the socket has room.
+//! From the protocol to the socket. What is written goes out at once while nothing waits, but for small pieces
+//! of which several are expected (see [`held`](super::held)); what waits goes out in one call for many pieces as
+//! soon as the socket has room.
 
 use pyo3::ffi;
 
@@ -11,6 +12,7 @@ use crate::system::stream;
 
 use super::closing;
 use super::fields::{TransportFields, fields};
+use super::held;
 use super::pending::Pending;
 use super::reading::{fatal, or_fatal};
 use super::schedule::{unwatch, watch_or_end};
@@ -36,8 +38,14 @@ pub fn write(transport: &Ref, data: &Ref) -> Result<Ref> {
     if is_lost(own)? {
         return Ok(none());
     }
+    if own.holds.get() {
+        return hold(transport, own, std::slice::from_ref(data));
+    }
     let mut sent = 0;
     if Pending::size_of(&own.pending) == 0 {
+        if held::is_expected(transport, own, length as usize) {
+            return hold(transport, own, std::slice::from_ref(data));
+        }
         let Some((count, whole)) = or_fatal(transport, send(own, data), WRITE_FAILED)? else {
             return Ok(none());
         };
@@ -55,6 +63,11 @@ pub fn write(transport: &Ref, data: &Ref) -> Result<Ref> {
             .pause_if_full(transport, Pending::size_of(&own.pending))?;
     }
     Ok(none())
+}
+
+fn hold(transport: &Ref, own: &TransportFields, pieces: &[Ref]) -> Result<Ref> {
+    let held = held::hold(transport, own, pieces);
+    or_fatal(transport, held, WRITE_FAILED).map(|_| none())
 }
 
 /// Whether `data` is of the types that `write()` takes.
@@ -108,6 +121,9 @@ pub fn write_lines(transport: &Ref, lines: &Ref) -> Result<Ref> {
     };
     if pieces.is_empty() {
         return Ok(none());
+    }
+    if own.holds.get() {
+        return hold(transport, own, &pieces);
     }
     let was_empty = Pending::size_of(&own.pending) == 0;
     let pending = Pending::of_or_new(&own.pending)?;
@@ -221,5 +237,6 @@ fn drained(transport: &Ref, own: &TransportFields) -> Result<()> {
 
 /// `get_write_buffer_size()`
 pub fn get_write_buffer_size(transport: &Ref) -> Result<Ref> {
+    held::release(transport)?;
     integer(Pending::size_of(&fields(transport).pending) as u64)
 }
