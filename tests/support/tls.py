@@ -61,6 +61,8 @@ class Peer:
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, server_side: bool) -> None:
         self.sock = sock
+        self.other_end: Any = None
+        """The transport that sends to it, once there is one."""
         sock.setblocking(False)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = context.wrap_bio(
@@ -72,6 +74,9 @@ class Peer:
 
     def receive(self) -> int:
         """Take in all ciphertext that is there; how many bytes. An end counts as none."""
+        if self.other_end is not None:
+            # A native transport may hold several small writes of a callback back until it is asked.
+            self.other_end.get_write_buffer_size()
         count = 0
         while True:
             try:
@@ -146,6 +151,7 @@ async def connect(
         if task.done():
             break
     transport, protocol = await task
+    peer.other_end = transport._ssl_protocol._transport
     return Secure(transport, protocol, peer)
 
 

@@ -28,6 +28,8 @@ pub struct DatagramFields {
     pub family: Cell<Family>,
     /// The socket is connected, so that an address is not needed.
     pub connected: Cell<bool>,
+    /// How many turns go by before more than one datagram is looked for in one; see `receiving`.
+    pub calm: Cell<u8>,
 }
 
 /// The slots besides those that every transport over a socket has.

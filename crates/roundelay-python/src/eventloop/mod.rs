@@ -3,6 +3,7 @@
 //! Python's `roundelay.EventLoop` derives from it and from `asyncio.SelectorEventLoop`, whose Python
 //! code still provides what is not native yet (sockets, subprocesses, the executor, error reports).
 
+pub mod alone;
 mod by_descriptor;
 mod data;
 mod fileno;

@@ -1,5 +1,5 @@
 //! From the protocol to the socket. What is written goes out at once while nothing waits, but for small pieces
-//! of which several are expected (see [`held`](super::held)); what waits goes out in one call for many pieces as
+//! of which several are expected (see [`held`]); what waits goes out in one call for many pieces as
 //! soon as the socket has room.
 
 use pyo3::ffi;
