@@ -44,7 +44,7 @@ class Sender:
         self.timers: list[threading.Timer] = []
 
     def soon(self) -> None:
-        self.timers.append(threading.Timer(0.01, self.send))
+        self.timers.append(threading.Timer(0.05, self.send))
         self.timers[-1].start()
 
     def end(self) -> None:
