@@ -2,11 +2,9 @@
 //! asyncio does it, so that what a datagram sets going runs before the next one comes. While a datagram sets
 //! nothing going and there is nothing else that the loop could do, the next one is read without a turn between.
 
-use pyo3::ffi;
-
 use crate::eventloop::{self, alone};
 use crate::imports::names;
-use crate::native::{Ref, Result, none, take_raised, while_handling};
+use crate::native::{Ref, Result, is_os_error, none, take_raised, while_handling};
 use crate::system::datagram;
 use crate::transports::reading::or_fatal;
 
@@ -75,10 +73,7 @@ pub fn tell_or_fatal<T>(
     outcome: Result<T>,
     message: &str,
 ) -> Result<Option<T>> {
-    // SAFETY: a static exception class; an exception is set.
-    let of_the_system =
-        outcome.is_err() && unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) != 0 };
-    if !of_the_system {
+    if outcome.is_ok() || !is_os_error() {
         return or_fatal(transport, outcome, message);
     }
     let Some(exception) = take_raised() else {

@@ -168,6 +168,12 @@ pub fn ends_the_program() -> bool {
     }
 }
 
+/// Whether what was raised is an `OSError`.
+pub fn is_os_error() -> bool {
+    // SAFETY: a static exception class; an exception is set by the callers.
+    unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) != 0 }
+}
+
 /// Sets `class(text)` as the exception.
 pub fn raise<T>(class: *mut ffi::PyObject, text: &CStr) -> Result<T> {
     // SAFETY: `class` is a live exception class; `text` ends with a null byte.

@@ -19,9 +19,9 @@ pub use args::Args;
 #[cfg(Py_3_12)]
 pub use call::is_handling;
 pub use call::{
-    aside, check, dict, ends_the_program, float, import, int_value, integer, items, leave_context,
-    list, raise, raise_chained, raise_from, raise_object, raise_text, raised, repr, string,
-    take_raised, text_of, tuple, while_handling, write_unraisable,
+    aside, check, dict, ends_the_program, float, import, int_value, integer, is_os_error, items,
+    leave_context, list, raise, raise_chained, raise_from, raise_object, raise_text, raised, repr,
+    string, take_raised, text_of, tuple, while_handling, write_unraisable,
 };
 pub use refs::{Raised, Ref, Result, Slot, boolean, none};
 pub use resumed::Resumed;

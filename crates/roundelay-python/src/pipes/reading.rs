@@ -4,7 +4,9 @@ use pyo3::ffi;
 
 use crate::eventloop;
 use crate::imports::{imports, names};
-use crate::native::{Raised, Ref, Result, dict, none, string, take_raised, while_handling};
+use crate::native::{
+    Raised, Ref, Result, dict, is_os_error, none, string, take_raised, while_handling,
+};
 use crate::system::lacks_resources;
 use crate::transports::reading::{fatal, log};
 use crate::transports::schedule::{call_soon, in_debug_mode, or_end, unwatch, watch};
@@ -25,8 +27,7 @@ pub fn read_ready(transport: &Ref) -> Result<Ref> {
     let data = match outcome {
         Ok(Some(data)) => data,
         Ok(None) => return Ok(none()),
-        // SAFETY: a static exception class; an exception is set.
-        Err(_) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } != 0 => {
+        Err(_) if is_os_error() => {
             fatal(transport, "Fatal read error on pipe transport")?;
             return Ok(none());
         }

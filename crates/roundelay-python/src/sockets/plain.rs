@@ -9,7 +9,7 @@ use crate::compat::unchanged::Unchanged;
 use crate::imports::{imports, names};
 use crate::native::gc::generic_alloc;
 use crate::native::{
-    Raised, Ref, Result, aside, boolean, int_value, integer, none, string, take_raised,
+    Raised, Ref, Result, aside, boolean, int_value, integer, is_os_error, none, string, take_raised,
 };
 use crate::system::address::{self, Family, SocketAddress, integer_of};
 use crate::system::connection::{self, NONBLOCK, STREAM};
@@ -193,8 +193,7 @@ fn address_of(
 
 fn none_if_refused(address: Result<Ref>) -> Result<Ref> {
     address.or_else(|raised| {
-        // SAFETY: a static exception class.
-        if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } == 0 {
+        if !is_os_error() {
             return Err(raised);
         }
         drop(take_raised());

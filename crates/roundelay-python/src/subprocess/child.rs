@@ -15,7 +15,8 @@ use crate::native::gc::{generic_alloc, release};
 use crate::native::trampoline::guard;
 use crate::native::types::{TypeBuilder, type_of_class};
 use crate::native::{
-    Args, Raised, Ref, Result, Slot, boolean, integer, items, none, raised, string, take_raised,
+    Args, Raised, Ref, Result, Slot, boolean, integer, is_os_error, items, none, raised, string,
+    take_raised,
 };
 use crate::statics::{TypeCell, unset};
 use crate::system::process::ProcessFd;
@@ -80,8 +81,7 @@ pub fn watch_method(_module: &Ref, transport: &Ref) -> Result<Ref> {
     own.pid.set(pid);
     match watch::watch(&event_loop, number, true, &callback) {
         Ok(()) => Ok(boolean(true)),
-        // SAFETY: a static exception class; an exception is set.
-        Err(Raised) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } != 0 => {
+        Err(Raised) if is_os_error() => {
             drop(take_raised());
             Ok(boolean(false))
         }

@@ -7,7 +7,8 @@
 //! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
 //!
 //! [`stream`] reads and writes connections, [`landing`] is where they read to; [`datagram`] has datagrams, [`pipe`]
-//! pipes and what else a file object may stand for; [`process`] has descriptors of child processes, and [`address`] is how Python shows an address.
+//! pipes and what else a file object may stand for; [`process`] has descriptors of child processes, and
+//! [`address`] is how Python shows an address.
 
 pub mod address;
 pub mod connection;
@@ -25,7 +26,7 @@ use rustix::io::Errno;
 use crate::compat::set_raised;
 use crate::compat::socket_descriptor::descriptor;
 use crate::error::raise_io;
-use crate::native::{Raised, Ref, Result, string, take_raised};
+use crate::native::{Raised, Ref, Result, is_os_error, string, take_raised};
 
 /// What a call that does not wait comes back with: a result, or nothing because it would have to wait.
 pub type Now<T> = Option<T>;
@@ -81,8 +82,7 @@ pub fn is_lack_of_resources(number: i32) -> bool {
 
 /// Whether what was raised is such an error. It stays raised.
 pub fn lacks_resources() -> Result<bool> {
-    // SAFETY: a static exception class; an exception is set.
-    if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) } == 0 {
+    if !is_os_error() {
         return Ok(false);
     }
     let Some(exception) = take_raised() else {

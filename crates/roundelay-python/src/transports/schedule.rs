@@ -2,11 +2,9 @@
 
 use std::os::fd::RawFd;
 
-use pyo3::ffi;
-
 use crate::eventloop::{self, watch};
 use crate::imports::{imports, names};
-use crate::native::{Ref, Result, Slot, tuple};
+use crate::native::{Ref, Result, Slot, is_os_error, tuple};
 
 use super::reading::fatal;
 
@@ -76,9 +74,7 @@ pub fn watch_or_end(transport: &Ref, own: &impl Watched, readable: bool) -> Resu
 /// What watching came to, for [`watch_or_end`] and those that watch with another method. Other errors than
 /// the system's, such as that the loop is closed, are the caller's.
 pub fn or_end(transport: &Ref, watched: Result<()>) -> Result<bool> {
-    // SAFETY: a static exception class; an exception is set.
-    let refused =
-        watched.is_err() && unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) != 0 };
+    let refused = watched.is_err() && is_os_error();
     if !refused {
         return watched.map(|()| true);
     }
