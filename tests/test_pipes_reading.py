@@ -22,14 +22,12 @@ def test_a_whole_life(aio: ModuleType, see: Witness, tmp_path: Path, kind: str) 
         near = await reading_from(Told(see), kind, tmp_path)
         transport = near.transport
         see("connected", transport.is_reading(), transport.is_closing())
-        # What is written to a terminal comes through when the system finds the time.
-        delay = 0.02 if kind == "terminal" else 0
-        for data in (b"one", b"two", b"x" * 3000):
+        # A terminal passes on no more at once.
+        for data in (b"one", b"two", b"x" * (200 if kind == "terminal" else 3000)):
             near.write(data)
-            await aio.sleep(delay)
+            await near.come_through(aio)
             await turns(aio)
-        near.writer.close()
-        await aio.sleep(delay)
+        await near.hang_up(aio)
         await turns(aio, 5)
         see(transport.is_closing(), repr(transport))
 
@@ -211,9 +209,8 @@ def test_a_terminal_that_is_hung_up(aio: ModuleType, see: Witness) -> None:
     async def main() -> None:
         near = await reading_from(Told(see), "terminal")
         near.write(b"a line\n")
-        await aio.sleep(0.01)
-        near.writer.close()
-        await aio.sleep(0.01)
+        await near.come_through(aio)
+        await near.hang_up(aio)
         await turns(aio)
         see(repr(near.transport))
 

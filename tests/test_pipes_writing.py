@@ -25,10 +25,11 @@ def test_a_whole_life(aio: ModuleType, see: Witness, tmp_path: Path, kind: str) 
         await turns(aio)
         for data in (b"one", bytearray(b"two"), memoryview(b"three")[1:], b"", bytearray(), memoryview(b"")):
             see(transport.write(data))
-            await aio.sleep(0.02 if kind == "terminal" else 0)
+            if data:
+                await far.come_through(aio)
             see(far.read())
         transport.writelines([b"many", bytearray(b" "), b"lines"])
-        await aio.sleep(0.02 if kind == "terminal" else 0)
+        await far.come_through(aio)
         see(far.read(), transport.get_write_buffer_size(), transport.get_write_buffer_limits())
         transport.write_eof()
         see(transport.is_closing(), repr(transport))

@@ -19,6 +19,8 @@ class Told(asyncio.Protocol):
         self.see = see
         self.reactions = reactions
         self.transport: Any = None
+        # How many bytes have come.
+        self.received = 0
 
     def react(self, name: str, *args: Any) -> Any:
         reaction = self.reactions.get(name)
@@ -31,6 +33,7 @@ class Told(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.see("data", type(data), data if len(data) < 100 else len(data))
+        self.received += len(data)
         self.react("data_received", data)
 
     def eof_received(self) -> Any:

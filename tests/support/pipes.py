@@ -8,10 +8,12 @@ import fcntl
 import gc
 import os
 import pty
+import select
 import socket
 import sys
+import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +50,14 @@ def open_pair(kind: str, folder: Path | None = None) -> tuple[Any, Any]:
     raise AssertionError(kind)
 
 
+async def until(aio: ModuleType, met: Callable[[], bool]) -> None:
+    """Wait for something that the system does in its own time."""
+    end = time.monotonic() + 10
+    while not met():
+        assert time.monotonic() < end
+        await aio.sleep(0.001)
+
+
 class Writer:
     """A pipe that the loop writes to, and the end that the test reads from."""
 
@@ -67,6 +77,10 @@ class Writer:
         while piece := self.read():
             pieces.append(piece)
         return b"".join(pieces)
+
+    async def come_through(self, aio: ModuleType) -> None:
+        """Wait until there is something to read: through a terminal, that is when the system finds the time."""
+        await until(aio, lambda: bool(select.select([self.reader], [], [], 0)[0]))
 
     async def fill(self, see: Witness) -> None:
         """Write until the pipe takes no more."""
@@ -96,9 +110,20 @@ class Reader:
 
     def __init__(self, transport: Any, protocol: Any, writer: Any) -> None:
         self.transport, self.protocol, self.writer = transport, protocol, writer
+        self.written = 0
 
     def write(self, data: bytes) -> None:
         assert os.write(self.writer.fileno(), data) == len(data)
+        self.written += len(data)
+
+    async def come_through(self, aio: ModuleType) -> None:
+        """Wait until all has come: through a terminal, that is when the system finds the time."""
+        await until(aio, lambda: self.protocol.received == self.written)
+
+    async def hang_up(self, aio: ModuleType) -> None:
+        """Close the other end, and wait until the transport has noticed."""
+        self.writer.close()
+        await until(aio, self.transport.is_closing)
 
 
 async def reading_from(protocol: Any, kind: str = "pipe", folder: Path | None = None) -> Reader:
