@@ -281,3 +281,62 @@ def test_a_family_that_is_nobodys(aio: ModuleType, see: Witness) -> None:
         await turns(aio)
 
     see.run(main())
+
+
+@same_on_both
+def test_more_senders_than_anybody_remembers(aio: ModuleType, see: Witness) -> None:
+    # Each is answered twice: by the address that came, and by another tuple that says the same.
+    async def main() -> None:
+        loop = aio.get_running_loop()
+        came: list[tuple[bytes, Any]] = []
+
+        class Keeping(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                came.append((data, addr))
+
+        transport, _ = await loop.create_datagram_endpoint(Keeping, sock=bound(socket.AF_INET))
+        address = transport.get_extra_info("sockname")
+        for _ in range(3):
+            with sockets(*[socket.AF_INET] * 300) as peers:
+                names = [peer.getsockname() for peer in peers]
+                for number, peer in enumerate(peers):
+                    peer.sendto(b"%d" % number, address)
+                    await turns(aio, 1)
+                await turns(aio)
+                see(came == [(b"%d" % number, name) for number, name in enumerate(names)])
+                for data, (host, port) in came:
+                    transport.sendto(data, (host, port))
+                for data, sender in came:
+                    transport.sendto(data, sender)
+                for number, peer in enumerate(peers):
+                    assert [peer.recv(100), peer.recv(100)] == [b"%d" % number] * 2
+                came.clear()
+        transport.close()
+        await turns(aio)
+
+    see.run(main())
+
+
+@same_on_both
+def test_one_tuple_for_sockets_of_two_families(aio: ModuleType, see: Witness) -> None:
+    # What is known of the tuple from one of them says nothing to the other.
+    async def main() -> None:
+        loop = aio.get_running_loop()
+        for first, second in [(socket.AF_INET, socket.AF_INET6), (socket.AF_INET6, socket.AF_INET)]:
+            transports = []
+            for family in (first, second):
+                transport, _ = await loop.create_datagram_endpoint(
+                    lambda: ToldOfDatagrams(see), sock=bound(family)
+                )
+                transports.append(transport)
+            with sockets(first) as peers:
+                address = peers[0].getsockname()[:2]
+                for transport in [*transports, *transports]:
+                    see.attempt(transport.sendto, b"data", address)
+                    await turns(aio)
+                see(peers[0].recv(100), peers[0].recv(100))
+            for transport in transports:
+                transport.close()
+            await turns(aio)
+
+    see.run(main())

@@ -79,7 +79,7 @@ class Writer:
         return b"".join(pieces)
 
     async def come_through(self, aio: ModuleType) -> None:
-        """Wait until there is something to read: through a terminal, that is when the system finds the time."""
+        """Wait until there is something to read: a terminal passes it on when the system finds the time."""
         await until(aio, lambda: bool(select.select([self.reader], [], [], 0)[0]))
 
     async def fill(self, see: Witness) -> None:

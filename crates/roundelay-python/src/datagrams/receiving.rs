@@ -52,10 +52,13 @@ fn read_one(transport: &Ref, own: &DatagramFields) -> Result<bool> {
         return Ok(false);
     }
     let state = eventloop::data(&event_loop);
-    let mut scratch = state.scratch.take();
-    let most = own.max_size.get();
-    let outcome = datagram::receive_from(&socket, own.family.get(), &mut scratch, most);
-    state.scratch.replace(scratch);
+    let outcome = datagram::receive_from(
+        &socket,
+        own.family.get(),
+        &state.landing,
+        &state.known_addresses,
+        own.max_size.get(),
+    );
     let message = "Fatal read error on datagram transport";
     let Some(Some((data, sender))) = tell_or_fatal(transport, own, outcome, message)? else {
         return Ok(false);

@@ -4,6 +4,7 @@
 use pyo3::ffi;
 
 use crate::compat::transport_behaviour;
+use crate::eventloop;
 use crate::imports::{imports, names};
 use crate::native::buffer::content;
 use crate::native::{Args, Ref, Result, check, integer, items, none, raise_text, string, tuple};
@@ -108,10 +109,13 @@ fn shown(object: &Ref) -> Result<Ref> {
 
 fn send(own: &DatagramFields, socket: &Ref, data: &Ref, address: &Ref) -> Result<Now<()>> {
     if own.connected.get() {
-        datagram::send(socket, data)
-    } else {
-        datagram::send_to(socket, own.family.get(), data, address)
+        return datagram::send(socket, data);
     }
+    let target = own.event_loop.get().and_then(|event_loop| {
+        let known = &eventloop::data(&event_loop).known_addresses;
+        known.plain(own.family.get(), address)
+    });
+    datagram::send_to(socket, data, address, target)
 }
 
 /// `_sendto_ready()`: there is room in the socket.

@@ -9,6 +9,7 @@ use crate::compat::context::Contexts;
 use crate::native::{Ref, Slot};
 use crate::statics::GilCell;
 use crate::system::is_lack_of_resources;
+use crate::system::known_addresses::KnownAddresses;
 use crate::system::landing::Landing;
 use crate::transports::held::Holding;
 
@@ -86,12 +87,14 @@ pub struct LoopData {
     pub wakeup: RefCell<Option<roundelay::Wakeup>>,
     /// What the last wait found; kept for its memory.
     pub readiness: RefCell<Readiness>,
-    /// Where datagrams are read to; empty but while one is, and kept for its memory.
+    /// Where TLS connections are read to; empty but while one is, and kept for its memory.
     pub scratch: RefCell<Vec<u8>>,
     /// Where pipes are read to, kept for its memory. What is in it means nothing.
     pub pipe_scratch: RefCell<Vec<u8>>,
-    /// Where connections are read to.
+    /// Where other connections and datagrams are read to.
     pub landing: Landing,
+    /// Whom datagrams come from and go to.
+    pub known_addresses: KnownAddresses,
     /// Polls since one let go of the interpreter; see `poll`.
     pub attached_polls: Cell<u32>,
     /// When to poll.
@@ -157,6 +160,7 @@ impl LoopData {
             scratch: RefCell::default(),
             pipe_scratch: RefCell::default(),
             landing: Landing::default(),
+            known_addresses: KnownAddresses::default(),
             attached_polls: Cell::new(0),
             pacer: RefCell::new(Pacer::new()),
             holding: Holding::default(),

@@ -149,10 +149,8 @@ fn try_recvfrom(own: &Operation) -> Result<Now<Ref>> {
     };
     let event_loop = Operation::held(&own.event_loop);
     let state = eventloop::data(&event_loop);
-    let mut scratch = state.scratch.take();
-    let outcome = datagram::receive_from(&socket, family(&socket), &mut scratch, most);
-    state.scratch.replace(scratch);
-    outcome?
+    let (landing, known) = (&state.landing, &state.known_addresses);
+    datagram::receive_from(&socket, family(&socket), landing, known, most)?
         .map(|(data, address)| crate::native::tuple(&[&data, &address]))
         .transpose()
 }

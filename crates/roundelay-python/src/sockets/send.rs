@@ -4,10 +4,11 @@ use pyo3::ffi;
 
 use crate::compat::socket_descriptor::is_socket;
 use crate::coroutine::{AsyncDef, Flow, Frame, Sent};
+use crate::eventloop;
 use crate::imports::names;
 use crate::native::buffer::{BufferView, content};
 use crate::native::{Raised, Ref, Result, check as check_status, integer, none, take_raised};
-use crate::system::{Now, address, datagram, stream, unless_it_waits};
+use crate::system::{Now, datagram, stream, unless_it_waits};
 
 use super::checks::{by_stock, check, is_unchanged};
 use super::operation::{self, Kind, Operation, fields};
@@ -152,8 +153,10 @@ fn send_to(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
 fn try_sendto(own: &Operation) -> Result<Now<Ref>> {
     let socket = Operation::held(&own.socket);
     let (data, address) = (Operation::held(&own.first), Operation::held(&own.second));
+    let event_loop = Operation::held(&own.event_loop);
+    let known = &eventloop::data(&event_loop).known_addresses;
     if is_socket(&socket)
-        && let Some(target) = address::plain(family(&socket), &address)
+        && let Some(target) = known.plain(family(&socket), &address)
         && let Some(content) = content(&data)
     {
         audit("socket.sendto", &socket, &address)?;

@@ -7,6 +7,7 @@ use crate::future::any;
 use crate::imports::names;
 use crate::native::{Ref, Result, none, raise, raise_chained};
 use crate::sync::waiter_queue::{self, WaiterQueue};
+use crate::transports::direct;
 
 use super::protocol_fields::{self, ProtocolFields};
 use super::reads::{delegate, is_delegated};
@@ -70,7 +71,7 @@ fn drain(frame: Frame<'_>, sent: Sent) -> Result<Flow> {
         {
             return raise_given(exception);
         }
-        if transport.call_method(&names().is_closing, [])?.truthy()? {
+        if direct::is_closing(&transport)? {
             // Lets `connection_lost` be called, so that whoever writes and drains in a loop hears of it.
             stage.set(LET_OTHERS_RUN);
             return Ok(Flow::Pause);

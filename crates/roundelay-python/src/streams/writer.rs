@@ -10,6 +10,7 @@ use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, none, string};
 use crate::statics::{Once, TypeCell, unset};
 use crate::sync::{derived, stock_call};
+use crate::transports::direct;
 use crate::{attribute, init_slot, method, method0, method1, optional_attribute, slot_attribute};
 
 use crate::compat::unchanged::Unchanged;
@@ -183,7 +184,7 @@ fn write(writer: &Ref, data: &Ref) -> Result<Ref> {
     let Some(transport) = transport(writer) else {
         return STOCK.get().write.call([writer, data]);
     };
-    transport.call_method(&names().write, [data])?;
+    direct::write(&transport, data)?;
     Ok(none())
 }
 

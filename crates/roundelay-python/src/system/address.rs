@@ -1,5 +1,6 @@
 //! Socket addresses, as Python's `socket` shows them and takes them.
 
+use core::net::SocketAddr;
 use std::io::Write;
 
 use pyo3::ffi;
@@ -42,6 +43,19 @@ impl Family {
             Self::Other
         }
     }
+
+    /// The family of an address that has an IP.
+    pub fn of_ip(address: &SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(_) => Self::V4,
+            SocketAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// The address with its port, if it is one of IPv4 or IPv6.
+pub fn ip(address: &SocketAddrAny) -> Option<SocketAddr> {
+    SocketAddr::try_from(address.clone()).ok()
 }
 
 /// The address of a sender as `recvfrom()` shows it, if it is of a family that is known here.
@@ -51,16 +65,17 @@ pub fn shown(address: Option<&SocketAddrAny>) -> Result<Option<Ref>> {
         return Ok(Some(none()));
     };
     match Family::of(address.address_family().as_raw().into()) {
-        Family::V4 => match SocketAddrV4::try_from(address.clone()) {
-            Ok(address) => shown_v4(&address).map(Some),
-            Err(_) => Ok(None),
-        },
-        Family::V6 => match SocketAddrV6::try_from(address.clone()) {
-            Ok(address) => shown_v6(&address).map(Some),
-            Err(_) => Ok(None),
-        },
+        Family::V4 | Family::V6 => ip(address).as_ref().map(shown_ip).transpose(),
         Family::Unix => shown_unix(address).map(Some),
         Family::Other => Ok(None),
+    }
+}
+
+/// The tuple that shows an address of IPv4 or IPv6.
+pub fn shown_ip(address: &SocketAddr) -> Result<Ref> {
+    match address {
+        SocketAddr::V4(address) => shown_v4(address),
+        SocketAddr::V6(address) => shown_v6(address),
     }
 }
 
@@ -157,8 +172,7 @@ const PATH_SIZE: usize = if cfg!(target_os = "linux") { 108 } else { 104 };
 
 /// Where a datagram goes.
 pub enum Target {
-    V4(SocketAddrV4),
-    V6(SocketAddrV6),
+    Ip(SocketAddr),
     Unix(SocketAddrUnix),
 }
 
@@ -167,8 +181,8 @@ pub enum Target {
 #[inline]
 pub fn plain(family: Family, address: &Ref) -> Option<Target> {
     match family {
-        Family::V4 => plain_v4(address).map(Target::V4),
-        Family::V6 => plain_v6(address).map(Target::V6),
+        Family::V4 => plain_v4(address).map(|address| Target::Ip(address.into())),
+        Family::V6 => plain_v6(address).map(|address| Target::Ip(address.into())),
         Family::Unix => plain_unix(address).map(Target::Unix),
         Family::Other => None,
     }

@@ -21,8 +21,7 @@ pub fn accept(socket: &Ref) -> Result<Now<(OwnedFd, Option<SocketAddress>)>> {
 pub fn connect(socket: &Ref, target: &Target) -> Result<Now<()>> {
     call(socket, |fd| {
         let done = match target {
-            Target::V4(target) => net::connect(fd, target),
-            Target::V6(target) => net::connect(fd, target),
+            Target::Ip(target) => net::connect(fd, target),
             Target::Unix(target) => net::connect(fd, target),
         };
         match done {

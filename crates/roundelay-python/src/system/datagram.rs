@@ -1,43 +1,43 @@
 //! Sending and receiving datagrams.
 
 use pyo3::ffi;
-use rustix::buffer::spare_capacity;
 use rustix::net::{self, RecvFlags};
 
 use crate::compat::socket_descriptor::is_socket;
 use crate::imports::names;
-use crate::native::buffer::{BufferView, bytes, content};
+use crate::native::buffer::{BufferView, content};
 use crate::native::{Raised, Ref, Result, integer, items, raise_text, take_raised};
 
-use super::address::{self, Target};
+use super::address::Target;
+use super::known_addresses::KnownAddresses;
+use super::landing::Landing;
 use super::stream::send_flags;
 use super::{Now, call, unless_it_waits};
 
 pub use super::address::{Family, family_of};
 
-/// `socket.recvfrom(most)`, by way of `scratch`, which is empty before and after and is grown to `most`: the
-/// data, and the address of who sent it.
+/// `socket.recvfrom(most)`: the data, and the address of who sent it.
 pub fn receive_from(
     socket: &Ref,
     family: Family,
-    scratch: &mut Vec<u8>,
+    landing: &Landing,
+    known: &KnownAddresses,
     most: usize,
 ) -> Result<Now<(Ref, Ref)>> {
     if family == Family::Other || !is_socket(socket) {
         return receive_by_method(socket, most);
     }
-    scratch.reserve_exact(most);
-    let received = call(socket, |fd| {
-        let (_, _, sender) = net::recvfrom(fd, spare_capacity(scratch), RecvFlags::DONTWAIT)?;
-        Ok(sender)
+    let received = landing.land(most, |buffer| {
+        call(socket, |fd| {
+            let (_, size, sender) = net::recvfrom(fd, buffer, RecvFlags::DONTWAIT)?;
+            Ok((size, sender))
+        })
     })?;
-    let Some(sender) = received else {
+    let Some((data, sender)) = received else {
         return Ok(None);
     };
-    let data = bytes(scratch);
-    scratch.clear();
-    match address::shown(sender.as_ref())? {
-        Some(sender) => Ok(Some((data?, sender))),
+    match known.shown(sender.as_ref())? {
+        Some(sender) => Ok(Some((data, sender))),
         // SAFETY: a static exception class.
         None => raise_text(
             unsafe { ffi::PyExc_OSError },
@@ -75,9 +75,9 @@ pub fn send(socket: &Ref, data: &Ref) -> Result<Now<()>> {
     }
 }
 
-/// `socket.sendto(data, address)`
-pub fn send_to(socket: &Ref, family: Family, data: &Ref, address: &Ref) -> Result<Now<()>> {
-    if let Some(target) = address::plain(family, address) {
+/// `socket.sendto(data, address)`; the address is that of `target`, if it is a plain one.
+pub fn send_to(socket: &Ref, data: &Ref, address: &Ref, target: Option<Target>) -> Result<Now<()>> {
+    if let Some(target) = target {
         let sent = with_content(socket, data, |content| {
             send_content_to(socket, content, &target)
         });
@@ -92,8 +92,7 @@ pub fn send_to(socket: &Ref, family: Family, data: &Ref, address: &Ref) -> Resul
 /// The same with bytes, to an address that is known; how many bytes were sent comes back.
 pub fn send_content_to(socket: &Ref, content: &[u8], target: &Target) -> Result<Now<usize>> {
     call(socket, |fd| match target {
-        Target::V4(target) => net::sendto(fd, content, send_flags(), target),
-        Target::V6(target) => net::sendto(fd, content, send_flags(), target),
+        Target::Ip(target) => net::sendto(fd, content, send_flags(), target),
         Target::Unix(target) => net::sendto(fd, content, send_flags(), target),
     })
 }

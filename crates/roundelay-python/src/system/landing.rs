@@ -25,16 +25,31 @@ impl Landing {
         if !is_socket(socket) {
             return call_method(socket, "recv", &integer(most as u64)?);
         }
+        let received = self.land(most, |buffer| {
+            call(socket, |fd| {
+                let (_, size) = net::recv(fd, buffer, RecvFlags::DONTWAIT)?;
+                Ok((size, ()))
+            })
+        })?;
+        Ok(received.map(|(data, ())| data))
+    }
+
+    /// What `receive` puts at the beginning of a buffer of `most` bytes. It says how much that is, and
+    /// whatever else there is to say.
+    #[inline]
+    pub fn land<T>(
+        &self,
+        most: usize,
+        receive: impl FnOnce(&mut [u8]) -> Result<Now<(usize, T)>>,
+    ) -> Result<Now<(Ref, T)>> {
         let mut buffer = self.buffer.take();
         if buffer.len() < most {
             // Memory of its own, so that the system need not touch what is never used.
             buffer = vec![0; most];
         }
-        let outcome = call(socket, |fd| {
-            Ok(net::recv(fd, &mut buffer[..most], RecvFlags::DONTWAIT)?.1)
-        })
-        .and_then(|size| {
-            size.map(|size| self.recycled.bytes(&buffer[..size]))
+        let outcome = receive(&mut buffer[..most]).and_then(|received| {
+            received
+                .map(|(size, rest)| Ok((self.recycled.bytes(&buffer[..size])?, rest)))
                 .transpose()
         });
         self.buffer.replace(buffer);

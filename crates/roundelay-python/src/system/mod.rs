@@ -7,12 +7,13 @@
 //! socket that was closed or detached meanwhile gives "Bad file descriptor", never somebody else's file.
 //!
 //! [`stream`] reads and writes connections, [`landing`] is where they read to; [`datagram`] has datagrams, [`pipe`]
-//! pipes and what else a file object may stand for; [`process`] has descriptors of child processes, and
-//! [`address`] is how Python shows an address.
+//! pipes and what else a file object may stand for; [`process`] has descriptors of child processes,
+//! [`address`] is how Python shows an address, and [`known_addresses`] remembers that.
 
 pub mod address;
 pub mod connection;
 pub mod datagram;
+pub mod known_addresses;
 pub mod landing;
 pub mod pipe;
 pub mod process;

@@ -3,7 +3,8 @@
 //! [`socket`] makes the type of stream sockets, which derives from asyncio's own class and leaves to it what
 //! is rare; [`fields`] says what a transport is made of, [`setup`] how it begins, [`reading`] and [`writing`]
 //! what it does while it lives, [`closing`] how it ends. [`pending`] is what waits to be sent, [`held`] why
-//! some of it waits for what is written next; [`schedule`] has the ways to the loop; the system calls are made by [`crate::system`].
+//! some of it waits for what is written next; [`direct`] is the short way of native code to a transport's
+//! methods; [`schedule`] has the ways to the loop; the system calls are made by [`crate::system`].
 //!
 //! # Who owns a descriptor
 //!
@@ -13,6 +14,7 @@
 
 pub mod attributes;
 pub mod closing;
+pub mod direct;
 pub mod fields;
 pub mod flow_control;
 pub mod held;

@@ -1,24 +1,16 @@
 //! What TLS makes, on its way to the socket: ciphertext that comes in parts, and counts as one `write()`.
 
-use crate::compat::unchanged::Unchanged;
 use crate::native::buffer::bytes;
 use crate::native::{Ref, Result};
 use crate::system::stream;
 
+use super::direct;
 use super::fields::{TransportFields, fields};
 use super::held;
 use super::pending::Pending;
 use super::reading::or_fatal;
 use super::schedule::watch;
-use super::setup;
 use super::writing::{WRITE_FAILED, is_lost};
-
-static UNCHANGED: Unchanged = Unchanged::new(&["write"], &[]);
-
-/// Takes down what the type has. Called once, when it was made.
-pub fn prepare(class: &Ref) -> Result<()> {
-    UNCHANGED.prepare(class)
-}
 
 /// One `write()` of a stream transport.
 pub struct Outlet<'a> {
@@ -39,7 +31,7 @@ impl<'a> Outlet<'a> {
     /// That of a transport of which nothing that matters is the user's, and which may be written to.
     #[inline]
     pub fn of(transport: &'a Ref) -> Option<Self> {
-        if !transport.is_exact(setup::TRANSPORT.get()) || !UNCHANGED.is_unchanged(transport) {
+        if !direct::has_own_write(transport) {
             return None;
         }
         let own = fields(transport);

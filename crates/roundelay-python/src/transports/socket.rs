@@ -16,7 +16,7 @@ use crate::sync::derived;
 use crate::{init_slot, method0, named_method, selector_methods};
 
 use super::fields::{BODY, SELECTOR_REFERENCES, STREAM_REFERENCES, TransportFields, selector};
-use super::{attributes, outlet, pending, reading, setup, writing};
+use super::{attributes, direct, pending, reading, setup, writing};
 
 /// Makes the types; returns what the package uses, by name.
 pub fn make_types(module: &Ref) -> Result<Vec<(&'static CStr, Ref)>> {
@@ -35,7 +35,7 @@ pub fn make_types(module: &Ref) -> Result<Vec<(&'static CStr, Ref)>> {
     let builder = attributes::fill(reading_methods(writing_methods(builder)));
     let class = builder.build(Some(&base))?;
     setup::TRANSPORT.set(type_of_class(&class));
-    outlet::prepare(&class)?;
+    direct::prepare(&class)?;
     Ok(vec![(c"SocketTransport", class)])
 }
 
