@@ -21,7 +21,7 @@ use crate::system::stream::{self, MOST_PIECES};
 use super::fields::{TransportFields, fields};
 use super::pending::Pending;
 use super::reading::or_fatal;
-use super::schedule::watch;
+use super::schedule::watch_or_end;
 use super::writing::WRITE_FAILED;
 
 /// More than this is worth a call of its own.
@@ -159,8 +159,12 @@ fn send(transport: &Ref, own: &TransportFields) -> Result<()> {
     };
     pending.advance(sent.unwrap_or(0));
     let left = pending.size();
-    if left > 0 && or_fatal(transport, watch(transport, own, false), WRITE_FAILED)?.is_some() {
-        own.flow.pause_if_full(transport, left)?;
+    if left > 0 {
+        // Nothing may be raised at the end of an entry of the ring, no matter whose fault it is.
+        let watched = watch_or_end(transport, own, false);
+        if or_fatal(transport, watched, WRITE_FAILED)? == Some(true) {
+            own.flow.pause_if_full(transport, left)?;
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::fields::{TransportFields, fields};
 use super::held;
 use super::pending::Pending;
 use super::reading::or_fatal;
-use super::schedule::watch;
+use super::schedule::watch_or_end;
 use super::writing::{WRITE_FAILED, is_lost};
 
 /// One `write()` of a stream transport.
@@ -56,30 +56,35 @@ impl<'a> Outlet<'a> {
             State::Lost => return Ok(()),
         }
         let taken = self.take(part);
-        self.state = State::Open;
-        if or_fatal(self.transport, taken, WRITE_FAILED)?.is_none() {
-            self.state = State::Lost;
-        }
+        self.state = match or_fatal(self.transport, taken, WRITE_FAILED)? {
+            Some(true) => State::Open,
+            Some(false) | None => State::Lost,
+        };
         Ok(())
     }
 
-    fn take(&self, part: &[u8]) -> Result<()> {
+    /// Whether that was possible; if not, the connection has ended.
+    fn take(&self, part: &[u8]) -> Result<bool> {
         if self.own.holds.get() || self.is_held(part) {
-            return held::hold(self.transport, self.own, &[bytes(part)?]);
+            held::hold(self.transport, self.own, &[bytes(part)?])?;
+            return Ok(self.own.conn_lost.get() == 0);
         }
         let mut sent = 0;
         if Pending::size_of(&self.own.pending) == 0 {
             let Some(socket) = self.own.sock.get() else {
-                return Ok(());
+                return Ok(true);
             };
             sent = stream::send_part(&socket, part)?.unwrap_or(0);
             if sent == part.len() {
-                return Ok(());
+                return Ok(true);
             }
-            watch(self.transport, self.own, false)?;
+            if !watch_or_end(self.transport, self.own, false)? {
+                return Ok(false);
+            }
         }
         let rest = bytes(&part[sent..])?;
-        Pending::of_or_new(&self.own.pending)?.push(&rest, 0)
+        Pending::of_or_new(&self.own.pending)?.push(&rest, 0)?;
+        Ok(true)
     }
 
     /// Whether the part is to be held back. A second one of the same write goes the way of the first.
