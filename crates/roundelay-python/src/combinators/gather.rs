@@ -13,6 +13,7 @@ use crate::future::{self, FutureBody, State, Waiter, collector, members, outcome
 use crate::imports::names;
 use crate::native::args::matches;
 use crate::native::gc::{FreeList, track, traverse_slots};
+use crate::native::prefetch::{empty_list, prefetch};
 use crate::native::trampoline::guard;
 use crate::native::types::type_of_class;
 use crate::native::{Args, Ref, Result, Slot, boolean, check, list, none, raise_text, string};
@@ -30,6 +31,10 @@ pub static GATHERING: TypeCell = unset();
 static FREE: FreeList = FreeList::new(256);
 
 const SIZE: usize = BODY + size_of::<GatherBody>();
+
+/// How far ahead arguments are fetched, and how much of each is looked at.
+const AHEAD: usize = 8;
+const LOOKED_AT: usize = 64;
 
 /// Fields of the future that `gather` returns.
 #[repr(C)]
@@ -129,6 +134,9 @@ fn collect(outer: &Ref, arguments: &[Ref]) -> Result<(Vec<Ref>, Vec<Ref>)> {
         own.caller.put(awaited_by::caller(running)?);
     }
     for (place, argument) in arguments.iter().enumerate() {
+        if let Some(later) = arguments.get(place + AHEAD) {
+            prefetch(later.as_ptr(), LOOKED_AT);
+        }
         if let Some(child) = seen.find(argument, &arguments[..place], &children)? {
             children.push(child);
             continue;
@@ -349,7 +357,9 @@ unsafe extern "C" fn traverse(
 }
 
 fn clear_fields(outer: &Ref) {
-    drop(body(outer).children.take());
+    if let Some(children) = body(outer).children.take() {
+        empty_list(&children, crate::task::SIZE);
+    }
     drop(body(outer).caller.take());
     drop(body(outer).results.take());
 }

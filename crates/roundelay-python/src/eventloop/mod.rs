@@ -9,6 +9,7 @@ mod data;
 mod fileno;
 pub mod handle;
 pub mod handle_run;
+mod look_ahead;
 mod methods;
 mod object;
 mod poll;

@@ -12,6 +12,7 @@ use crate::task::{step, wakeup};
 use crate::timeouts::timer;
 
 use super::data::{LoopData, When};
+use super::look_ahead::look_ahead;
 use super::poll::poll;
 use super::time::now;
 use super::word::{Kind, Word};
@@ -131,6 +132,7 @@ fn run_entries(event_loop: &Ref, state: &LoopData, batch: usize) -> Result<()> {
         let Some(word) = state.ready.borrow_mut().take(left) else {
             break;
         };
+        look_ahead(state, batch);
         let outcome = if state.debug.get() {
             run_timed(event_loop, state, word)
         } else {

@@ -9,6 +9,7 @@ use std::ptr;
 
 use pyo3::ffi;
 
+use super::prefetch::{MANY, prefetch};
 use super::refs::{Raised, Ref, Result, Slot};
 
 unsafe extern "C" {
@@ -16,6 +17,9 @@ unsafe extern "C" {
 }
 
 pub use crate::compat::gc_list::{track, untrack};
+
+/// How far ahead kept memory is fetched.
+const AHEAD: usize = 4;
 
 /// Memory of finished objects of one exact type, kept for the next ones.
 ///
@@ -45,7 +49,14 @@ impl FreeList {
     #[inline]
     pub unsafe fn allocate(&self, ty: *mut ffi::PyTypeObject, size: usize) -> Result<Ref> {
         // SAFETY: the GIL serialises; nothing below calls Python while the borrow lives.
-        let kept = unsafe { (*self.kept.get()).pop() };
+        let kept = unsafe {
+            let kept = &mut *self.kept.get();
+            let object = kept.pop();
+            if kept.len() > MANY {
+                prefetch(kept[kept.len() - AHEAD], size);
+            }
+            object
+        };
         // SAFETY: either recycled memory of this type, or fresh memory of its size.
         unsafe {
             let object = match kept {

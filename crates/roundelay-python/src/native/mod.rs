@@ -8,6 +8,7 @@ pub mod call;
 pub mod function;
 pub mod gc;
 pub mod method;
+pub mod prefetch;
 pub mod recycled;
 pub mod refs;
 pub mod resumed;

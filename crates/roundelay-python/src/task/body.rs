@@ -93,6 +93,12 @@ impl TaskBody {
     }
 }
 
+/// The coroutine of a task, borrowed, for a look that calls nothing; null if it has gone.
+#[inline]
+pub fn coroutine_of(task: &Ref) -> *mut ffi::PyObject {
+    body(task).coro.peek()
+}
+
 /// Lets the coroutine go.
 pub fn drop_coro(task: &Ref) {
     set_base_word(task, base_words().coro, &none());

@@ -11,5 +11,5 @@ pub mod waits_for;
 pub mod wakeup;
 mod yielded;
 
-pub use body::{Sleeping, TaskFlags, body};
-pub use object::{TASK, create};
+pub use body::{Sleeping, TaskFlags, body, coroutine_of};
+pub use object::{SIZE, TASK, create};

@@ -28,7 +28,8 @@ pub static TASK: TypeCell = unset();
 /// Finished tasks whose memory is kept: enough for a wide gather not to go through the system each time.
 static FREE: FreeList = FreeList::new(300_000);
 
-const SIZE: usize = BODY + size_of::<TaskBody>();
+/// The size of a task.
+pub const SIZE: usize = BODY + size_of::<TaskBody>();
 
 static COUNTER: GilCell<u64> = GilCell::new(0);
 
