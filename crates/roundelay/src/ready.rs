@@ -85,7 +85,7 @@ impl<P> Ready<P> {
         self.entries.remove(generator.below(choices))
     }
 
-    /// The entry behind so many others.
+    /// The entry that so many others came before, for a look at what may be taken soon.
     #[inline]
     #[must_use]
     pub fn ahead(&self, others: usize) -> Option<&P> {

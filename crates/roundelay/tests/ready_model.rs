@@ -53,6 +53,9 @@ fn compare(mut ring: Ready<u32>, mut model: Model, steps: Vec<Step>) {
         assert_eq!(ring.len(), model.entries.len());
         assert_eq!(ring.is_empty(), model.entries.is_empty());
         assert!(ring.iter().eq(&model.entries));
+        for others in 0..=ring.len() {
+            assert_eq!(ring.ahead(others), model.entries.get(others));
+        }
     }
 }
 
