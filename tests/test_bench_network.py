@@ -64,14 +64,15 @@ def test_the_limit_is_an_echo_server_too(style: str) -> None:
     measure("limit", f"net_{style}_1k_10")
 
 
+@pytest.mark.parametrize("connections", [10, 1000])
 @pytest.mark.parametrize("style", ["uvicorn", "aiohttp"])
 @pytest.mark.parametrize("loop", ["asyncio", "roundelay"])
-def test_web_servers_answer_wrk(loop: str, style: str) -> None:
+def test_web_servers_answer_wrk(loop: str, style: str, connections: int) -> None:
     if shutil.which("wrk") is None:
         pytest.skip("no wrk on PATH")
     if importlib.util.find_spec(style) is None:
         pytest.skip(f"no {style} in this environment")
-    measure(loop, f"net_{style}_10")
+    measure(loop, f"net_{style}_{connections}")
 
 
 def test_what_is_missing_is_said() -> None:

@@ -23,6 +23,15 @@ from .registry import PROCESSOR, Quantity, Workload, register
 
 SERVE = Path(__file__).parents[1] / "serve.py"
 
+TOGETHER = Path(__file__).parents[1] / "together.lua"
+"""Has the connections of `wrk` wait for each other."""
+
+PAUSE = 2
+"""For so many seconds; that is enough for the slowest loop to accept a thousand."""
+
+FEW = 100
+"""Up to so many connections need not wait: every loop has accepted them by the time they make a request."""
+
 START = 20.0
 """Seconds within which a server is there, and the load connected to it."""
 
@@ -144,8 +153,13 @@ class Browsed(Served):
 
     def _browse(self, url: str, seconds: int) -> tuple[float, int]:
         """Has `wrk` make requests for so many seconds; how long that was and how many they were."""
-        command = ["wrk", "--threads", "1", "--connections", str(self.connections)]
-        command += ["--duration", f"{seconds}s", "--timeout", "4s", url]
+        command = ["wrk", "--threads", "1", "--connections", str(self.connections), "--timeout", "4s"]
+        pause = PAUSE if self.connections > FEW else 0
+        command += ["--duration", f"{seconds + pause}s"]
+        if pause:
+            command += ["--script", str(TOGETHER), url, "--", str(self.connections), str(pause * 1000)]
+        else:
+            command.append(url)
         with cores.pinned(cores.choose().load):
             done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         counted = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m),", done.stdout)
@@ -153,7 +167,8 @@ class Browsed(Served):
         if done.returncode != 0 or not counted or problem or int(counted[1]) == 0:
             said = problem[0] if problem else (done.stderr or done.stdout).strip()
             raise ProcessFailed(f"wrk: {said or 'nothing said'}")
-        return float(counted[2]) * {"ms": 1e-3, "s": 1, "m": 60}[counted[3]], int(counted[1])
+        elapsed = float(counted[2]) * {"ms": 1e-3, "s": 1, "m": 60}[counted[3]]
+        return elapsed - pause, int(counted[1])
 
 
 def quantity(title: str) -> Quantity:
