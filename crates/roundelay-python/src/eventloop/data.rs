@@ -87,11 +87,7 @@ pub struct LoopData {
     pub wakeup: RefCell<Option<roundelay::Wakeup>>,
     /// What the last wait found; kept for its memory.
     pub readiness: RefCell<Readiness>,
-    /// Where TLS connections are read to; empty but while one is, and kept for its memory.
-    pub scratch: RefCell<Vec<u8>>,
-    /// Where pipes are read to, kept for its memory. What is in it means nothing.
-    pub pipe_scratch: RefCell<Vec<u8>>,
-    /// Where other connections and datagrams are read to.
+    /// Where connections, datagrams and pipes are read to.
     pub landing: Landing,
     /// Whom datagrams come from and go to.
     pub known_addresses: KnownAddresses,
@@ -157,8 +153,6 @@ impl LoopData {
             reactor: RefCell::new(Some(std::sync::Arc::new(reactor))),
             generation: Cell::new(GENERATION.get()),
             readiness: RefCell::new(Readiness::new()),
-            scratch: RefCell::default(),
-            pipe_scratch: RefCell::default(),
             landing: Landing::default(),
             known_addresses: KnownAddresses::default(),
             attached_polls: Cell::new(0),

@@ -20,10 +20,8 @@ pub fn read_ready(transport: &Ref) -> Result<Ref> {
     let (Some(pipe), Some(event_loop)) = (own.pipe.get(), own.event_loop.get()) else {
         return Ok(none());
     };
-    let state = eventloop::data(&event_loop);
-    let mut scratch = state.pipe_scratch.take();
-    let outcome = own.way.read(&pipe, &mut scratch, own.max_size.get());
-    state.pipe_scratch.replace(scratch);
+    let landing = &eventloop::data(&event_loop).landing;
+    let outcome = own.way.read(&pipe, landing, own.max_size.get());
     let data = match outcome {
         Ok(Some(data)) => data,
         Ok(None) => return Ok(none()),

@@ -27,11 +27,14 @@ pub fn receive_from(
     if family == Family::Other || !is_socket(socket) {
         return receive_by_method(socket, most);
     }
-    let received = landing.land(most, |buffer| {
-        call(socket, |fd| {
-            let (_, size, sender) = net::recvfrom(fd, buffer, RecvFlags::DONTWAIT)?;
+    let received = landing.lend(most, |buffer| {
+        let received = call(socket, |fd| {
+            let (_, size, sender) = net::recvfrom(fd, &mut *buffer, RecvFlags::DONTWAIT)?;
             Ok((size, sender))
-        })
+        })?;
+        received
+            .map(|(size, sender)| Ok((landing.bytes(&buffer[..size])?, sender)))
+            .transpose()
     })?;
     let Some((data, sender)) = received else {
         return Ok(None);

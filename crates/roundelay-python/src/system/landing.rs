@@ -1,10 +1,11 @@
-//! Where what is received lands: in a buffer, from which it is copied to an object of its size.
+//! Where what is read lands: in a buffer, from which it is copied to an object of its size.
 
 use std::cell::RefCell;
 
 use rustix::net::{self, RecvFlags};
 
 use crate::compat::socket_descriptor::is_socket;
+use crate::native::buffer::content;
 use crate::native::recycled::Recycled;
 use crate::native::{Ref, Result, integer};
 
@@ -25,34 +26,55 @@ impl Landing {
         if !is_socket(socket) {
             return call_method(socket, "recv", &integer(most as u64)?);
         }
-        let received = self.land(most, |buffer| {
-            call(socket, |fd| {
-                let (_, size) = net::recv(fd, buffer, RecvFlags::DONTWAIT)?;
-                Ok((size, ()))
-            })
-        })?;
-        Ok(received.map(|(data, ())| data))
+        self.look_at_socket(socket, most, |data| self.bytes(data))?
+            .transpose()
     }
 
-    /// What `receive` puts at the beginning of a buffer of `most` bytes. It says how much that is, and
-    /// whatever else there is to say.
-    #[inline]
-    pub fn land<T>(
+    /// The same of bytes that need not become an object: what `look` makes of them.
+    pub fn look<T>(
         &self,
+        socket: &Ref,
         most: usize,
-        receive: impl FnOnce(&mut [u8]) -> Result<Now<(usize, T)>>,
-    ) -> Result<Now<(Ref, T)>> {
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Now<T>> {
+        if !is_socket(socket) {
+            let data = call_method(socket, "recv", &integer(most as u64)?)?;
+            return Ok(data.map(|data| look(content(&data).unwrap_or_default())));
+        }
+        self.look_at_socket(socket, most, look)
+    }
+
+    #[inline]
+    fn look_at_socket<T>(
+        &self,
+        socket: &Ref,
+        most: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Now<T>> {
+        self.lend(most, |buffer| {
+            let size = call(socket, |fd| {
+                Ok(net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT)?.1)
+            })?;
+            Ok(size.map(|size| look(&buffer[..size])))
+        })
+    }
+
+    /// Gives `read` a buffer of `most` bytes, whose content means nothing.
+    #[inline]
+    pub fn lend<T>(&self, most: usize, read: impl FnOnce(&mut [u8]) -> T) -> T {
         let mut buffer = self.buffer.take();
         if buffer.len() < most {
             // Memory of its own, so that the system need not touch what is never used.
             buffer = vec![0; most];
         }
-        let outcome = receive(&mut buffer[..most]).and_then(|received| {
-            received
-                .map(|(size, rest)| Ok((self.recycled.bytes(&buffer[..size])?, rest)))
-                .transpose()
-        });
+        let outcome = read(&mut buffer[..most]);
         self.buffer.replace(buffer);
         outcome
+    }
+
+    /// A `bytes` object of what was read.
+    #[inline]
+    pub fn bytes(&self, data: &[u8]) -> Result<Ref> {
+        self.recycled.bytes(data)
     }
 }

@@ -22,6 +22,7 @@ use crate::imports::imports;
 use crate::native::buffer::{BufferView, bytes, content};
 use crate::native::{Raised, Ref, Result, integer, list, take_raised};
 
+use super::landing::Landing;
 use super::stream::MOST_PIECES;
 use super::{Now, lend, unless_it_waits};
 
@@ -97,20 +98,21 @@ impl Way {
         Ok(None)
     }
 
-    /// `os.read(file.fileno(), most)`, by way of `scratch`, which is grown to `most`.
-    pub fn read(&self, file: &Ref, scratch: &mut Vec<u8>, most: usize) -> Result<Now<Ref>> {
-        if scratch.len() < most {
-            *scratch = vec![0; most];
-        }
-        #[cfg(target_os = "linux")]
-        let outcome = self.quick(file, |fd| {
-            let mut pieces = [IoSliceMut::new(&mut scratch[..most])];
-            io::preadv2(fd, &mut pieces, HERE, ReadWriteFlags::NOWAIT)
+    /// `os.read(file.fileno(), most)`
+    pub fn read(&self, file: &Ref, landing: &Landing, most: usize) -> Result<Now<Ref>> {
+        let quick = landing.lend(most, |buffer| {
+            #[cfg(target_os = "linux")]
+            let count = self.quick(file, |fd| {
+                let mut pieces = [IoSliceMut::new(&mut *buffer)];
+                io::preadv2(fd, &mut pieces, HERE, ReadWriteFlags::NOWAIT)
+            })?;
+            #[cfg(not(target_os = "linux"))]
+            let count = self.quick(file, ())?;
+            let read = |count: usize| landing.bytes(&buffer[..count]);
+            count.map(|count| count.map(read).transpose()).transpose()
         })?;
-        #[cfg(not(target_os = "linux"))]
-        let outcome = self.quick(file, ())?;
-        match outcome {
-            Some(count) => count.map(|count| bytes(&scratch[..count])).transpose(),
+        match quick {
+            Some(data) => Ok(data),
             None => {
                 let number = number_of(file)?;
                 let most = integer(most as u64)?;

@@ -1,13 +1,12 @@
 //! Reading and writing connected sockets.
 
 use std::io::IoSlice;
-use std::os::fd::BorrowedFd;
 
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
 
 use crate::compat::socket_descriptor::is_socket;
 use crate::native::buffer::{BufferView, bytes, content};
-use crate::native::{Raised, Ref, Result, integer, list, string, take_raised};
+use crate::native::{Raised, Ref, Result, list, string, take_raised};
 
 use super::{Now, call, unless_it_waits};
 
@@ -35,29 +34,6 @@ fn count_by_method(socket: &Ref, name: &str, argument: &Ref) -> Result<Now<usize
         Some(count) => Ok(Some(count.to_f64()? as usize)),
         None => Ok(None),
     }
-}
-
-/// At most `most` bytes, even if there is room for more.
-fn receive_to(fd: BorrowedFd<'_>, scratch: &mut Vec<u8>, most: usize) -> rustix::io::Result<()> {
-    let ((received, _), _) = net::recv(
-        fd,
-        &mut scratch.spare_capacity_mut()[..most],
-        RecvFlags::DONTWAIT,
-    )?;
-    let count = received.len();
-    // SAFETY: so many bytes were received behind the end, where there was room for them.
-    unsafe { scratch.set_len(count) };
-    Ok(())
-}
-
-/// `socket.recv(most)` into `scratch`, which is empty before.
-pub fn receive_raw(socket: &Ref, scratch: &mut Vec<u8>, most: usize) -> Result<Now<()>> {
-    if !is_socket(socket) {
-        let data = call_method(socket, "recv", &integer(most as u64)?)?;
-        return Ok(data.map(|data| scratch.extend_from_slice(content(&data).unwrap_or_default())));
-    }
-    scratch.reserve_exact(most);
-    call(socket, |fd| receive_to(fd, scratch, most))
 }
 
 /// `socket.recv_into(buffer)`

@@ -100,22 +100,19 @@ fn give_ciphertext(transport: &Ref, own: &TransportFields, protocol: &Ref) -> Re
     let (Some(socket), Some(event_loop)) = (own.sock.get(), own.event_loop.get()) else {
         return Ok(());
     };
-    let state = eventloop::data(&event_loop);
-    let mut scratch = state.scratch.take();
-    let outcome = stream::receive_raw(&socket, &mut scratch, tls::MAX_SIZE);
-    let received = match or_fatal(transport, outcome, READ_FAILED) {
-        Ok(Some(Some(()))) if scratch.is_empty() => end_of_file(transport, own),
-        Ok(Some(Some(()))) => {
-            let outcome = tls::received(protocol, &scratch);
-            let message = "Fatal error: protocol.buffer_updated() call failed.";
-            or_fatal(transport, outcome, message).map(drop)
+    let landing = &eventloop::data(&event_loop).landing;
+    let outcome = landing.look(&socket, tls::MAX_SIZE, |data| {
+        if data.is_empty() {
+            return end_of_file(transport, own);
         }
-        Ok(_) => Ok(()),
-        Err(raised) => Err(raised),
-    };
-    scratch.clear();
-    state.scratch.replace(scratch);
-    received
+        let outcome = tls::received(protocol, data);
+        let message = "Fatal error: protocol.buffer_updated() call failed.";
+        or_fatal(transport, outcome, message).map(drop)
+    });
+    match or_fatal(transport, outcome, READ_FAILED)? {
+        Some(Some(given)) => given,
+        Some(None) | None => Ok(()),
+    }
 }
 
 /// One read into the buffer of a `BufferedProtocol`.
