@@ -74,7 +74,10 @@ class Process:
         return line.decode()
 
     def processor_time(self) -> float | None:
-        """Seconds that all its threads together have spent on processors, where the system tells."""
+        """Seconds that all its threads together have spent on processors, where the system tells.
+
+        While one of them runs, what it has spent since the last tick of the system's clock may be missing.
+        """
         if sys.platform != "linux":
             return None
         # What clock_getcpuclockid(3) would answer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,10 @@ CALL_REPORT = pytest.StashKey[pytest.TestReport]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts something in the background has it ignore Ctrl-C, and with it every program that the
+    # tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers",
         "leaks(reason): do not check that the test gives back its descriptors and event loops; say why not",

@@ -8,6 +8,7 @@ from typing import Any
 from support.fault_registry import program
 from support.fault_scene import (
     DATA,
+    EchoInPieces,
     Scene,
     Told,
     ToldByBuffer,
@@ -24,9 +25,10 @@ from support.tls import client_context, server_context
 @functools.cache
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's context, and one for its clients, who know it by number."""
-    client = client_context()
+    server, client = server_context(), client_context()
+    server.num_tickets = 1  # two may come together or one after the other
     client.check_hostname = False
-    return server_context(), client
+    return server, client
 
 
 # Protocols
@@ -97,15 +99,20 @@ async def server(scene: Scene, kind: Any, family: int = socket.AF_INET) -> None:
 async def client_over_tls(scene: Scene) -> None:
     listener = scene.listener()
     server_side, client_side = contexts()
-    scene.peer(echo_server, listener, server_side)
+    echo = EchoInPieces(scene, listener, server_side)
     protocol = Told(scene, "protocol")
     try:
         transport = await connect(scene, socket.AF_INET, protocol, listener.getsockname(), ssl=client_side)
         transport.write(DATA)
-        await protocol.until(lambda: len(protocol.received) >= len(DATA))
+        await echo.taken()
+        for end in range(10_000, len(DATA) + 1, 10_000):
+            echo.send(DATA[end - 10_000 : end])
+            await protocol.until(lambda end=end: len(protocol.received) >= end)
+        echo.end()
         transport.close()
         await protocol.end()
     finally:
+        echo.end()
         scene.tell("protocol", f"received {verdict(bytes(protocol.received))}")
         scene.release(listener)
 
@@ -135,33 +142,64 @@ async def server_over_tls(scene: Scene) -> None:
 
 
 @program("stream client")
-@program("stream client over TLS", True)
-async def stream_client(scene: Scene, tls: bool = False) -> None:
+async def stream_client(scene: Scene) -> None:
     listener = scene.listener()
-    server_side, client_side = contexts() if tls else (None, None)
-    scene.peer(echo_server, listener, server_side)
+    scene.peer(echo_server, listener)
+    received = bytearray()
+    writer = None
+    try:
+        reader, writer = await scene.aio.open_connection(*listener.getsockname())
+        await write_in_parts(writer)
+        received += await reader.readuntil(b".")
+        received += await reader.readexactly(992)
+        writer.write_eof()
+        while data := await reader.read(10_000):
+            received += data
+        scene.tell("reader", f"at its end {await reader.read(1)!r}")
+    finally:
+        await leave(scene, writer, listener, received)
+
+
+@program("stream client over TLS")
+async def stream_client_over_tls(scene: Scene) -> None:
+    listener = scene.listener()
+    server_side, client_side = contexts()
+    echo = EchoInPieces(scene, listener, server_side)
     received = bytearray()
     writer = None
     try:
         reader, writer = await scene.aio.open_connection(*listener.getsockname(), ssl=client_side)
-        for piece in (DATA[:1], DATA[1:8], DATA[8:]):
-            writer.write(piece)
-            await writer.drain()
+        await write_in_parts(writer)
+        await echo.taken()
+        echo.send(DATA[:8])
         received += await reader.readuntil(b".")
+        echo.send(DATA[8:1000])
         received += await reader.readexactly(992)
-        if not tls:
-            writer.write_eof()
-        while len(received) < len(DATA):
-            if not (data := await reader.read(10_000)):
-                break
+        echo.send(DATA[1000:15_000])
+        while len(received) < 15_000 and (data := await reader.read(10_000)):
             received += data
-        scene.tell("reader", f"at its end {await reader.read(1)!r}" if not tls else "done")
+        echo.send(DATA[15_000:25_000])
+        echo.send(DATA[25_000:])
+        while len(received) < len(DATA) and (data := await reader.read(10_000)):
+            received += data
+        scene.tell("reader", "done")
     finally:
-        scene.tell("reader", f"received {verdict(bytes(received))}")
-        scene.release(listener)
-        if writer is not None:
-            writer.close()
-            await writer.wait_closed()
+        echo.end()
+        await leave(scene, writer, listener, received)
+
+
+async def write_in_parts(writer: Any) -> None:
+    for piece in (DATA[:1], DATA[1:8], DATA[8:]):
+        writer.write(piece)
+        await writer.drain()
+
+
+async def leave(scene: Scene, writer: Any, listener: socket.socket, received: bytes) -> None:
+    scene.tell("reader", f"received {verdict(bytes(received))}")
+    scene.release(listener)
+    if writer is not None:
+        writer.close()
+        await writer.wait_closed()
 
 
 @program("stream server")

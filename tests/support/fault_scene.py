@@ -237,6 +237,58 @@ def echo_server(scene: Scene, listener: socket.socket, context: ssl.SSLContext |
             scene.tell("peer", f"received {verdict(receive_all(connection, echo=True))}")
 
 
+class EchoInPieces:
+    """A peer over TLS that takes in the data, and sends it back in pieces, each while the loop stands still.
+
+    So each recv() of the loop finds the same in every run. An echo as the bytes come shows a fast loop a part
+    of what a slow one has received whole when, say, its third recv() fails.
+    """
+
+    def __init__(self, scene: Scene, listener: socket.socket, context: ssl.SSLContext) -> None:
+        self._scene = scene
+        self._connection: ssl.SSLSocket | None = None
+        # Set when it has all the data, or will get no more.
+        self._taken = threading.Event()
+        # Set when nothing is sent back any more.
+        self._sent = threading.Event()
+        scene.peer(self._take, listener, context)
+
+    def _take(self, scene: Scene, listener: socket.socket, context: ssl.SSLContext) -> None:
+        try:
+            with listener:
+                plain, _ = listener.accept()
+            hurry(plain)
+            with context.wrap_socket(plain, server_side=True) as connection:
+                received = bytearray()
+                while len(received) < len(DATA) and (data := connection.recv(1 << 16)):
+                    received += data
+                self._connection = connection
+                self._taken.set()
+                if not self._sent.wait(PATIENCE):
+                    raise TimeoutError
+                self._connection = None
+                scene.tell("peer", f"received {verdict(bytes(received + receive_all(connection)))}")
+        finally:
+            self._taken.set()
+
+    async def taken(self) -> None:
+        """Wait until it has the data, and the loop what the handshake left in the socket."""
+        while not self._taken.is_set():
+            await self._scene.aio.sleep(0.0005)
+        for _ in range(5):
+            await self._scene.aio.sleep(0)
+
+    def send(self, piece: bytes) -> None:
+        """Send this back before the loop goes on, unless the connection is broken."""
+        if self._connection is not None:
+            with self._scene.undisturbed(), contextlib.suppress(OSError):
+                self._connection.sendall(piece)
+
+    def end(self) -> None:
+        """Let the peer go on to the end of the connection."""
+        self._sent.set()
+
+
 def receiver(scene: Scene, listener: socket.socket) -> None:
     """Accept one connection and read what comes."""
     with listener:
