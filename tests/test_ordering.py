@@ -353,7 +353,7 @@ def test_queues_and_locks_are_fair(aio: ModuleType, see: Witness) -> None:
 def test_sleepers_cancelled_in_the_turn_in_which_they_are_due(aio: ModuleType, see: Witness) -> None:
     async def sleeper(number: int) -> None:
         try:
-            await aio.sleep(0.002)
+            await aio.sleep(0.02)
         except asyncio.CancelledError:
             see(number, "cancelled")
             raise
@@ -367,15 +367,15 @@ def test_sleepers_cancelled_in_the_turn_in_which_they_are_due(aio: ModuleType, s
         loop = asyncio.get_running_loop()
         tasks: list[asyncio.Task[None]] = []
         # Due before the sleepers, in the middle of them and after them; and one turn later.
-        loop.call_later(0.001, cancel_some, tasks, "before", 0)
+        loop.call_later(0.01, cancel_some, tasks, "before", 0)
         tasks += [aio.create_task(sleeper(number)) for number in range(10)]
         await aio.sleep(0)
-        loop.call_later(0.002, cancel_some, tasks, "between", 1)
+        loop.call_later(0.02, cancel_some, tasks, "between", 1)
         tasks += [aio.create_task(sleeper(number)) for number in range(10, 20)]
         await aio.sleep(0)
-        loop.call_later(0.002, cancel_some, tasks, "after", 2)
-        loop.call_later(0.002, loop.call_soon, cancel_some, tasks, "later", 3)
-        time.sleep(0.01)  # so that all are due at once
+        loop.call_later(0.02, cancel_some, tasks, "after", 2)
+        loop.call_later(0.02, loop.call_soon, cancel_some, tasks, "later", 3)
+        time.sleep(0.03)  # so that all are due at once
         for result in await aio.gather(*tasks, return_exceptions=True):
             see(result)
         see([task.cancelling() for task in tasks])

@@ -224,6 +224,11 @@ def observe(program: Callable[..., Any], way: str, *args: Any) -> list[Any]:
     return comparable(witness.records)
 
 
+# A machine that stands still for some milliseconds brings timers of either loop together that are apart else.
+# What the loops do differently is there each time.
+ATTEMPTS = 3
+
+
 def same_on_both(program: Callable[..., Any]) -> Callable[..., None]:
     """Make a test of a program: it must show something, and the same on stock asyncio and on roundelay."""
 
@@ -234,6 +239,10 @@ def same_on_both(program: Callable[..., Any]) -> Callable[..., None]:
         assert expected, "the program shows nothing, so there is nothing to compare"
         for way in OURS:
             found = observe(program, way, *values)
+            for _ in range(ATTEMPTS - 1):
+                if found == expected:
+                    break
+                expected, found = observe(program, "asyncio", *values), observe(program, way, *values)
             if found != expected:
                 lines = difflib.unified_diff(
                     [str(record) for record in expected],
