@@ -20,6 +20,7 @@ use crate::native::{Ref, Result, Slot, check, leave_context, raised};
 use crate::statics::{GilCell, TypeCell, unset};
 
 use super::layout::base_word;
+use super::thread_state;
 
 /// Index of the thread state's word for the current context, zero if it was not found.
 static CURRENT: GilCell<usize> = GilCell::new(0);
@@ -30,9 +31,6 @@ static VARS: GilCell<usize> = GilCell::new(0);
 /// The type of the immutable maps.
 static MAP: TypeCell = unset();
 
-/// How many words of the thread state are looked at.
-const SEARCHED: usize = 100;
-
 /// Finds the two words: enters a context and looks where it appears; sets a variable and looks what
 /// changes.
 pub fn probe() -> Result<()> {
@@ -40,13 +38,7 @@ pub fn probe() -> Result<()> {
     unsafe {
         let context = Ref::owned_or_raised(ffi::PyContext_New())?;
         check(ffi::PyContext_Enter(context.as_ptr()))?;
-        let thread = std::slice::from_raw_parts(
-            ffi::PyThreadState_Get().cast::<*mut ffi::PyObject>(),
-            SEARCHED,
-        );
-        let places: Vec<usize> = (1..SEARCHED)
-            .filter(|at| thread[*at] == context.as_ptr())
-            .collect();
+        let place = thread_state::find(|words, at| words[at] == context.as_ptr());
         let words = |context: &Ref| {
             let size = (*context.type_ptr()).tp_basicsize as usize / size_of::<usize>();
             std::slice::from_raw_parts(context.as_ptr().cast::<*mut ffi::PyObject>(), size).to_vec()
@@ -61,16 +53,17 @@ pub fn probe() -> Result<()> {
         let after = words(&context);
         drop(token);
         check(ffi::PyContext_Exit(context.as_ptr()))?;
-        // The first two words are the header; the maps before and after are objects of one type.
-        let changed: Vec<usize> = (2..before.len())
+        // The first two words are the header, and half of the last one is never written. The maps before and
+        // after are objects of one type.
+        let changed: Vec<usize> = (2..before.len() - 1)
             .filter(|at| before[*at] != after[*at])
             .collect();
-        if let ([place], [vars]) = (&places[..], &changed[..])
+        if let (Some(place), [vars]) = (place, &changed[..])
             && !after[*vars].is_null()
             && is_map(Ref::view(&after[*vars]))
         {
             MAP.set(Ref::view(&after[*vars]).type_ptr());
-            CURRENT.set(*place);
+            CURRENT.set(place);
             VARS.set(*vars * size_of::<usize>());
         }
     }

@@ -120,6 +120,7 @@ mod dict {
 #[cfg(Py_3_14)]
 mod thread_word {
     use super::*;
+    use crate::compat::thread_state;
     use crate::native::{check, import, none, string};
     use crate::statics::Once;
 
@@ -128,9 +129,6 @@ mod thread_word {
 
     /// Index of the word of the thread state that owns the running task, zero if it was not found.
     static WORD: GilCell<usize> = GilCell::new(0);
-
-    /// How many words of the thread state are looked at.
-    const SEARCHED: usize = 160;
 
     /// Finds the word: `_set_running_loop` writes the word before it, `_swap_current_task` the word itself.
     pub fn probe() -> Result<()> {
@@ -145,19 +143,10 @@ mod thread_word {
         let (event_loop, task) = (crate::native::list(vec![])?, crate::native::list(vec![])?);
         set.call([&event_loop])?;
         swap.call([&event_loop, &task])?;
-        // SAFETY: the state of this thread; it is part of a larger structure that has this many words.
-        let hits: Vec<usize> = unsafe {
-            let words = std::slice::from_raw_parts(
-                ffi::PyThreadState_Get().cast::<*mut ffi::PyObject>(),
-                SEARCHED,
-            );
-            (1..SEARCHED)
-                .filter(|at| words[*at] == task.as_ptr() && words[*at - 1] == event_loop.as_ptr())
-                .collect()
-        };
-        if let [only] = hits[..] {
-            WORD.set(only);
-        }
+        let place = thread_state::find(|words, at| {
+            words[at] == task.as_ptr() && words[at - 1] == event_loop.as_ptr()
+        });
+        WORD.set(place.unwrap_or(0));
         swap.call([&event_loop, &none()])?;
         set.call([&before])?;
         if !before.is_none() {

@@ -27,6 +27,7 @@ pub mod server_behaviour;
 pub mod socket_descriptor;
 mod source;
 pub mod stop_iteration;
+pub mod thread_state;
 pub mod tls_behaviour;
 pub mod transport_behaviour;
 pub mod unchanged;

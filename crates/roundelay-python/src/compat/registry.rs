@@ -113,6 +113,7 @@ mod linked {
 mod interpreter_list {
     use super::*;
     use crate::compat::layout::{base_word, base_words, set_base_word};
+    use crate::compat::thread_state::WORDS;
     use crate::native::{import, integer, string};
     use pyo3::ffi;
 
@@ -124,9 +125,6 @@ mod interpreter_list {
     static NODE: GilCell<usize> = GilCell::new(0);
     /// Offset of the list's head in the thread state.
     static HEAD: GilCell<usize> = GilCell::new(0);
-
-    /// How far the head can be from the start of the thread state.
-    const THREAD_STATE: usize = 160 * size_of::<usize>();
 
     /// Finds node and head, by what `_register_task` does to two blank native tasks.
     pub fn probe(task_class: &Ref) -> Result<()> {
@@ -150,7 +148,7 @@ mod interpreter_list {
                 let head = (*base_word(second.as_ptr(), node)) as usize;
                 let offset = head.wrapping_sub(ffi::PyThreadState_Get() as usize);
                 let back = *base_word(second.as_ptr(), node + size_of::<usize>());
-                if offset < THREAD_STATE && back == first.as_ptr().byte_add(node) {
+                if offset < WORDS * size_of::<usize>() && back == first.as_ptr().byte_add(node) {
                     NODE.set(node);
                     HEAD.set(offset);
                 }
