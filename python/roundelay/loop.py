@@ -176,9 +176,13 @@ class EventLoop(_core.LoopBase, Transports, Servers, Subprocesses, _Stock):
             self._discard()
 
 
-_core._register_loop_class(EventLoop)
-_core._register_view(compat.show_native_tasks)
-os.register_at_fork(after_in_child=_core._after_fork)
+_registered = _core._register_loop_class(EventLoop)
+if _registered is EventLoop:
+    _core._register_view(compat.show_native_tasks)
+    os.register_at_fork(after_in_child=_core._after_fork)
+elif not TYPE_CHECKING:
+    # A program that forgets its modules and imports them again has loops of the first class.
+    EventLoop = _registered
 
 
 def new_event_loop() -> EventLoop:

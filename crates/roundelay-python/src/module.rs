@@ -22,6 +22,7 @@ use crate::pipes;
 use crate::queues;
 use crate::servers;
 use crate::sockets;
+use crate::statics::Once;
 use crate::streams;
 use crate::subprocess;
 use crate::sync;
@@ -33,14 +34,58 @@ use crate::transports;
 use crate::waiting;
 use crate::{method, method0, method1};
 
-/// Fills `roundelay._core`.
+/// The first module that was filled.
+static FIRST: Once<First> = Once::new();
+
+struct First {
+    /// The number of the interpreter that imported it, which no other one will ever have.
+    interpreter: i64,
+    /// What it was filled with.
+    content: Ref,
+}
+
+/// Fills `roundelay._core`. A program that forgets its modules and imports them again gets the same types and
+/// functions again: there is one of each in a process, and objects of them may be alive.
 #[pymodule(name = "_core", gil_used = true)]
 fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let pointer = module.as_ptr();
     // SAFETY: the module is alive for this call.
-    let filled = fill(unsafe { Ref::view(&pointer) });
+    let module_ref = unsafe { Ref::view(&pointer) };
+    let filled = match FIRST.find() {
+        None => fill(module_ref),
+        Some(first) => fill_again(module_ref, first),
+    };
     filled.map_err(|Raised| PyErr::fetch(module.py()))?;
     module.setattr("__version__", env!("CARGO_PKG_VERSION"))
+}
+
+/// The number of the interpreter that runs.
+fn interpreter() -> i64 {
+    // SAFETY: attached, so there is one.
+    unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) }
+}
+
+/// Puts in what the first module was filled with. (From 3.12 on the interpreter refuses others by itself, but not
+/// those that share its lock.)
+#[cold]
+fn fill_again(module: &Ref, first: &First) -> Result<()> {
+    if interpreter() != first.interpreter {
+        // SAFETY: a static exception class.
+        let class = unsafe { ffi::PyExc_ImportError };
+        return native::raise_text(
+            class,
+            "roundelay works in one interpreter of a process, and another one has imported it already; \
+             use it in that one alone, or in a process of its own",
+        );
+    }
+    // SAFETY: both are live; a module's dict is borrowed from it.
+    native::check(unsafe {
+        ffi::PyDict_Merge(
+            ffi::PyModule_GetDict(module.as_ptr()),
+            first.content.as_ptr(),
+            0,
+        )
+    })
 }
 
 fn fill(module: &Ref) -> Result<()> {
@@ -128,6 +173,13 @@ fn fill(module: &Ref) -> Result<()> {
     ] {
         add(module, name, &object)?;
     }
+    // SAFETY: a module has a dict, which is borrowed from it.
+    let content =
+        unsafe { Ref::owned_or_raised(ffi::PyDict_Copy(ffi::PyModule_GetDict(module.as_ptr())))? };
+    FIRST.set(First {
+        interpreter: interpreter(),
+        content,
+    });
     Ok(())
 }
 
@@ -166,7 +218,7 @@ fn register_view(_module: &Ref, show: &Ref) -> Result<Ref> {
 }
 
 fn register_loop_class(_module: &Ref, class: &Ref) -> Result<Ref> {
-    eventloop::register_class(class).map(|()| none())
+    eventloop::register_class(class)
 }
 
 fn after_fork(_module: &Ref) -> Result<Ref> {

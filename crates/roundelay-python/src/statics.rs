@@ -56,6 +56,11 @@ impl<T> Once<T> {
             .expect("the module is initialised before anything of it is used")
     }
 
+    /// The value, if there is one by now.
+    pub fn find(&self) -> Option<&T> {
+        self.0.get()
+    }
+
     /// Sets the value, unless there is one.
     pub fn set(&self, value: T) {
         let _ = self.0.set(value);

@@ -50,16 +50,21 @@ pub fn make_type() -> Result<Ref> {
     Ok(class)
 }
 
-/// Tells the native code which Python class derives from `LoopBase` for everyday use.
-pub fn register_class(class: &Ref) -> Result<()> {
+/// Tells the native code which Python class derives from `LoopBase` for everyday use. There is one of it in a
+/// process: whoever comes later gets the first.
+pub fn register_class(class: &Ref) -> Result<Ref> {
+    if !EVENT_LOOP.get().is_null() {
+        // SAFETY: the first one lives as long as the process.
+        return Ok(unsafe { Ref::borrowed(EVENT_LOOP.get().cast()) });
+    }
     repeat_methods(class, methods())?;
     CALL_SOON.set(class.getattr(&names().call_soon)?.into_ptr());
-    EVENT_LOOP.set(type_of_class(class));
     time::prepare(class)?;
     crate::sockets::prepare(class)?;
+    EVENT_LOOP.set(type_of_class(class));
     // The class lives as long as the process, like every native type.
     std::mem::forget(class.clone());
-    Ok(())
+    Ok(class.clone())
 }
 
 fn attributes() -> Vec<ffi::PyGetSetDef> {
