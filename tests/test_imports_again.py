@@ -1,9 +1,14 @@
-"""roundelay is imported once more: by a program that forgot its modules, and by another interpreter."""
+"""roundelay is imported once more: afresh by the same program, by another interpreter, by the next one."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
 
 
 def said_by(program: str) -> list[str]:
@@ -104,3 +109,56 @@ def test_an_interpreter_that_comes_second_is_refused() -> None:
 
 def test_an_interpreter_that_comes_first_has_it() -> None:
     assert said_by(OTHER + "other()\nother()") == ["it works", REFUSED]
+
+
+EMBEDDED = """
+#include <Python.h>
+
+int main(int count, char **words) {
+    for (int round = 0; round < 2; round++) {
+        PyConfig config;
+        PyConfig_InitPythonConfig(&config);
+        PyConfig_SetBytesString(&config, &config.executable, words[1]);
+        PyStatus status = Py_InitializeFromConfig(&config);
+        PyConfig_Clear(&config);
+        if (PyStatus_Exception(status) || PyRun_SimpleString(words[2]) != 0 || Py_FinalizeEx() != 0)
+            return 1;
+    }
+    return 0;
+}
+"""
+
+IN_THE_EMBEDDED = """
+try:
+    import roundelay
+except ImportError as error:
+    print(error, flush=True)
+else:
+    print(roundelay.run(roundelay.sleep(0, "it works")), flush=True)
+"""
+
+
+def test_it_is_refused_when_python_has_begun_again(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    paths = sysconfig.get_config_vars("INCLUDEPY", "LIBDIR", "LDVERSION", "Py_ENABLE_SHARED")
+    headers, libraries, version, is_shared = paths
+    if compiler is None or not is_shared or not Path(headers, "Python.h").exists():
+        pytest.skip("takes a C compiler, Python's headers and its library")
+    (tmp_path / "embedded.c").write_text(EMBEDDED)
+    command = [
+        compiler,
+        tmp_path / "embedded.c",
+        "-o",
+        tmp_path / "embedded",
+        f"-I{headers}",
+        f"-L{libraries}",
+    ]
+    subprocess.run([*command, f"-Wl,-rpath,{libraries}", f"-lpython{version}"], check=True)
+    command = [tmp_path / "embedded", sys.executable, IN_THE_EMBEDDED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert done.stdout.splitlines() == [
+        "it works",
+        "roundelay was imported before Python ended and began again in this process, and works only once; "
+        "keep Python running, or begin a new process",
+    ], done.stderr
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,6 +1,7 @@
 //! The module object: types and functions by name.
 
 use std::ffi::{CStr, c_int};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -38,10 +39,17 @@ use crate::{method, method0, method1};
 static FIRST: Once<First> = Once::new();
 
 struct First {
-    /// The number of the interpreter that imported it, which no other one will ever have.
+    /// The number of the interpreter that imported it, which no other one has until Python ends.
     interpreter: i64,
     /// What it was filled with.
     content: Ref,
+}
+
+/// Whether Python has ended in this process. What the module was filled with is gone then.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn python_ended() {
+    ENDED.store(true, Ordering::Relaxed);
 }
 
 /// Fills `roundelay._core`. A program that forgets its modules and imports them again gets the same types and
@@ -53,7 +61,15 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let module_ref = unsafe { Ref::view(&pointer) };
     let filled = match FIRST.find() {
         None => fill(module_ref),
-        Some(first) => fill_again(module_ref, first),
+        Some(_) if ENDED.load(Ordering::Relaxed) => refuse(
+            "roundelay was imported before Python ended and began again in this process, and works only once; \
+             keep Python running, or begin a new process",
+        ),
+        Some(first) if first.interpreter != interpreter() => refuse(
+            "roundelay works in one interpreter of a process, and another one has imported it already; \
+             use it in that one alone, or in a process of its own",
+        ),
+        Some(first) => fill_again(module_ref, &first.content),
     };
     filled.map_err(|Raised| PyErr::fetch(module.py()))?;
     module.setattr("__version__", env!("CARGO_PKG_VERSION"))
@@ -65,26 +81,20 @@ fn interpreter() -> i64 {
     unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) }
 }
 
-/// Puts in what the first module was filled with. (From 3.12 on the interpreter refuses others by itself, but not
-/// those that share its lock.)
+/// Raises an `ImportError`. (From 3.12 on Python itself refuses the module to other interpreters, but not to those
+/// that share its lock.)
 #[cold]
-fn fill_again(module: &Ref, first: &First) -> Result<()> {
-    if interpreter() != first.interpreter {
-        // SAFETY: a static exception class.
-        let class = unsafe { ffi::PyExc_ImportError };
-        return native::raise_text(
-            class,
-            "roundelay works in one interpreter of a process, and another one has imported it already; \
-             use it in that one alone, or in a process of its own",
-        );
-    }
+fn refuse(why: &str) -> Result<()> {
+    // SAFETY: a static exception class.
+    native::raise_text(unsafe { ffi::PyExc_ImportError }, why)
+}
+
+/// Puts in what the first module was filled with.
+#[cold]
+fn fill_again(module: &Ref, content: &Ref) -> Result<()> {
     // SAFETY: both are live; a module's dict is borrowed from it.
     native::check(unsafe {
-        ffi::PyDict_Merge(
-            ffi::PyModule_GetDict(module.as_ptr()),
-            first.content.as_ptr(),
-            0,
-        )
+        ffi::PyDict_Merge(ffi::PyModule_GetDict(module.as_ptr()), content.as_ptr(), 0)
     })
 }
 
@@ -176,6 +186,9 @@ fn fill(module: &Ref) -> Result<()> {
     // SAFETY: a module has a dict, which is borrowed from it.
     let content =
         unsafe { Ref::owned_or_raised(ffi::PyDict_Copy(ffi::PyModule_GetDict(module.as_ptr())))? };
+    // SAFETY: a function that touches nothing of Python's. There is room for it unless 32 others were there before,
+    // and it matters only to whoever has Python begin again.
+    unsafe { ffi::Py_AtExit(Some(python_ended)) };
     FIRST.set(First {
         interpreter: interpreter(),
         content,
