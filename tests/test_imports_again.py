@@ -128,7 +128,9 @@ int main(int count, char **words) {
 }
 """
 
-IN_THE_EMBEDDED = """
+IN_THE_EMBEDDED = f"""
+import sys
+sys.path[:0] = {sys.path[1:]}
 try:
     import roundelay
 except ImportError as error:
@@ -153,9 +155,17 @@ def test_it_is_refused_when_python_has_begun_again(tmp_path: Path) -> None:
         f"-I{headers}",
         f"-L{libraries}",
     ]
-    subprocess.run([*command, f"-Wl,-rpath,{libraries}", f"-lpython{version}"], check=True)
-    command = [tmp_path / "embedded", sys.executable, IN_THE_EMBEDDED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    linked = subprocess.run([*command, f"-Wl,-rpath,{libraries}", f"-lpython{version}"], capture_output=True)
+    if linked.returncode != 0:
+        pytest.skip("this Python's library cannot be linked to")
+
+    def embedded(program: str) -> subprocess.CompletedProcess[str]:
+        command = [tmp_path / "embedded", sys.executable, program]
+        return subprocess.run(command, capture_output=True, text=True, timeout=50)
+
+    if embedded("import asyncio; asyncio.run(asyncio.sleep(0))").returncode != 0:
+        pytest.skip("this Python cannot begin again")
+    done = embedded(IN_THE_EMBEDDED)
     assert done.stdout.splitlines() == [
         "it works",
         "roundelay was imported before Python ended and began again in this process, and works only once; "
