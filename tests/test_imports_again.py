@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
+from support import preloaded
 
 
 def said_by(program: str) -> list[str]:
@@ -141,14 +141,13 @@ else:
 
 
 def test_it_is_refused_when_python_has_begun_again(tmp_path: Path) -> None:
-    compiler = shutil.which("cc")
     paths = sysconfig.get_config_vars("INCLUDEPY", "LIBDIR", "LDVERSION", "Py_ENABLE_SHARED")
     headers, libraries, version, is_shared = paths
-    if compiler is None or not is_shared or not Path(headers, "Python.h").exists():
-        pytest.skip("takes a C compiler, Python's headers and its library")
+    if not is_shared or not Path(headers, "Python.h").exists():
+        pytest.skip("takes Python's headers and its library")
     (tmp_path / "embedded.c").write_text(EMBEDDED)
     command = [
-        compiler,
+        preloaded.compiler(),
         tmp_path / "embedded.c",
         "-o",
         tmp_path / "embedded",

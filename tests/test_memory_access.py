@@ -15,10 +15,11 @@ from roundelay import _core
 
 VALGRIND = shutil.which("valgrind")
 
-needs_valgrind = pytest.mark.skipif(VALGRIND is None, reason="valgrind is not installed")
-
-# Under valgrind everything takes thirty times as long.
-pytestmark = [needs_valgrind, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.skipif(VALGRIND is None, reason="valgrind is not installed"),
+    # Under valgrind everything takes thirty times as long.
+    pytest.mark.timeout(240),
+]
 
 # What a thread has of the interpreter is less than what the main thread has.
 IMPORTED_IN_A_THREAD = """

@@ -3,19 +3,17 @@
 
 use pyo3::ffi;
 
-/// How many words the state of every thread has. What lies behind them belongs to somebody else.
-#[cfg(not(Py_3_12))]
-pub const WORDS: usize = 45;
-/// How many words the state of every thread has. What lies behind them belongs to somebody else.
-#[cfg(all(Py_3_12, not(Py_3_13)))]
-pub const WORDS: usize = 36;
-/// How many words the state of every thread has. What lies behind them belongs to somebody else.
-#[cfg(all(Py_3_13, not(Py_3_14)))]
-pub const WORDS: usize = 38;
-/// How many words the state of every thread has, with those that 3.14 keeps for asyncio. What lies behind them
-/// belongs to somebody else.
-#[cfg(Py_3_14)]
-pub const WORDS: usize = 117;
+/// How many words the state of every thread has; on 3.14 with those that it keeps for asyncio. What lies behind
+/// them belongs to somebody else.
+pub const WORDS: usize = if cfg!(Py_3_14) {
+    117
+} else if cfg!(Py_3_13) {
+    38
+} else if cfg!(Py_3_12) {
+    36
+} else {
+    45
+};
 
 /// The place of the one word for which `is_it(words, place)` holds.
 pub fn find(is_it: impl Fn(&[*mut ffi::PyObject], usize) -> bool) -> Option<usize> {
